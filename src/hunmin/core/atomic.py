@@ -1,0 +1,135 @@
+"""Writes that either happen whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from hunmin.core.errors import DiskFullError
+
+
+@contextlib.contextmanager
+def explain_disk_full(path: Path) -> Iterator[None]:
+    """Turn "no space left on device" into a DiskFullError that names the path.
+
+    Args:
+        path: What is being written.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        DiskFullError: The disk or the quota is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, DiskFullError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFullError(
+            "no space left while writing; nothing half-written was kept",
+            where=path,
+            hint="free some space or choose another place with --run-dir, then run it again",
+        ) from error
+
+
+def _fsync_tree(folder: Path) -> None:
+    for path in [*folder.rglob("*"), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _temporary_sibling(path: Path) -> Path:
+    return path.with_name(f".{path.name}.tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+
+
+def atomic_write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all.
+
+    Args:
+        path: Where; its folder is made if missing.
+        text: UTF-8 content.
+
+    Raises:
+        DiskFullError: No space was left; an older file stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary_sibling(path)
+    try:
+        with explain_disk_full(path), temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Fill a temporary folder beside `path`; it takes the place of `path` if nothing failed.
+
+    Args:
+        path: Where the finished folder lies; an older one there is replaced.
+
+    Yields:
+        The temporary folder to write into.
+
+    Raises:
+        DiskFullError: No space was left; the older folder stays as it was.
+
+    Note:
+        Every file is flushed to disk before the rename. The older folder is moved aside first, so
+        a kill at any moment leaves the older or the newer one (see `recover_folder`), never a mix.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    recover_folder(path)
+    draft = _temporary_sibling(path)
+    draft.mkdir()
+    try:
+        with explain_disk_full(path):
+            yield draft
+            _fsync_tree(draft)
+        _swap_in(draft, path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _swap_in(draft: Path, path: Path) -> None:
+    aside = _aside(path)
+    if path.exists():
+        path.rename(aside)
+    draft.rename(path)
+    _fsync_parent(path)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _fsync_parent(path: Path) -> None:
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.old")
+
+
+def recover_folder(path: Path) -> None:
+    """Finish or undo a replacement that a kill interrupted."""
+    aside = _aside(path)
+    if not aside.exists():
+        return
+    if path.exists():
+        shutil.rmtree(aside)
+    else:
+        aside.rename(path)

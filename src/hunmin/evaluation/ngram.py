@@ -1,0 +1,1 @@
+"""Byte models without a network: the honest baselines a language model must beat."""
