@@ -1,0 +1,1 @@
+"""Text: Unicode normal form, encodings, lines of large files, language tags."""

@@ -1,0 +1,46 @@
+"""Unicode normal form C, by the standard library, proved at import."""
+
+from __future__ import annotations
+
+import unicodedata
+
+# Decomposed and composed forms that a wrong normaliser gets wrong: Hangul (which pyarrow before 26
+# decomposes), a Latin letter with two marks in the wrong order, and a kana with a voicing mark.
+_KNOWN_FORMS = (
+    ("\u1112\u1161\u11ab", "\ud55c"),
+    ("e\u0323\u0302", "\u1ec7"),
+    ("\u304b\u3099", "\u304c"),
+)
+_LINE_ENDS = ("\r\n", "\r", "\u0085", "\u2028", "\u2029")
+_AROUND = "".join(chr(code) for code in range(0x3001) if chr(code).isspace()) + "\ufeff"
+
+
+def self_test() -> None:
+    """Prove that NFC composes, on forms where normalisers are known to fail.
+
+    Raises:
+        RuntimeError: The interpreter's Unicode data is broken; every text would be damaged.
+    """
+    for decomposed, composed in _KNOWN_FORMS:
+        if unicodedata.normalize("NFC", decomposed) != composed:
+            raise RuntimeError(f"unicodedata does not compose {decomposed!r} to {composed!r}")
+
+
+def normalize(text: str) -> str:
+    r"""Return the text in NFC with `\n` line ends, no byte order mark, no white space around it.
+
+    Args:
+        text: Any text; may be empty.
+
+    Returns:
+        The same text in one canonical spelling. Applying it twice changes nothing.
+    """
+    if not unicodedata.is_normalized("NFC", text):
+        text = unicodedata.normalize("NFC", text)
+    for line_end in _LINE_ENDS:
+        if line_end in text:
+            text = text.replace(line_end, "\n")
+    return text.strip(_AROUND)
+
+
+self_test()
