@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 import hunmin
 from hunmin.core.atomic import atomic_folder, recover_folder
@@ -56,18 +56,16 @@ class Manifest(Spec):
     """Version of hunmin that wrote it."""
     commit: str | None = None
     """Commit of the source tree, if it was one."""
-    recipe: dict[str, Any] = {}
+    recipe: dict[str, Any] = Field(default_factory=dict)
     """The part of the recipe that decided the content."""
     inputs: tuple[InputRecord, ...] = ()
     """Artifacts it was made from."""
-    files: dict[str, FileRecord] = {}
+    files: dict[str, FileRecord] = Field(default_factory=dict)
     """Every file but the manifest, by relative path."""
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
     """Versions of the packages that took part."""
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = Field(default_factory=dict)
     """Numbers worth knowing without opening the files."""
-    fingerprint: str | None = None
-    """Hash of recipe, inputs and code; a stage with the same one need not run again."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,6 @@ class ArtifactDraft:
 
     path: Path
     facts: dict[str, Any] = field(default_factory=dict)
-    fingerprint: str | None = None
 
 
 @contextlib.contextmanager
@@ -144,7 +141,6 @@ def write_artifact(
             files=_record_files(folder),
             versions=package_versions(),
             facts=draft.facts,
-            fingerprint=draft.fingerprint,
         )
         (folder / MANIFEST_NAME).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
 

@@ -131,6 +131,10 @@ class StageFailedError(HunminError, RuntimeError):
     """A worker process died."""
 
 
+class InterruptedRunError(HunminError, RuntimeError):
+    """Ctrl-C or SIGTERM ended the work; what was reported saved is saved."""
+
+
 def suggest(name: str, options: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the nearest option, or an empty string."""
     near = difflib.get_close_matches(str(name), [str(option) for option in options], n=1)

@@ -134,5 +134,5 @@ def _terminal_bar(clock: _Clock) -> Iterator[_Bar]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(clock.title, total=clock.total, completed=clock.done, values="")
+        task = bar.add_task(clock.title, total=clock.total, completed=int(clock.done), values="")
         yield _Bar(clock, bar, task)

@@ -35,7 +35,7 @@ def format_count(count: float) -> str:
     for suffix in ("T", "B", "M", "K"):
         if abs(count) >= _MULTIPLIERS[suffix]:
             return f"{count / _MULTIPLIERS[suffix]:.3g}{suffix}"
-    return f"{count:.3g}" if isinstance(count, float) else str(count)
+    return f"{count:.3g}"
 
 
 def format_bytes(num_bytes: float) -> str:

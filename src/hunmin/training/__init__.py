@@ -1,0 +1,1 @@
+"""The training loop: where models, data and (later) parallelism meet."""

@@ -1,0 +1,63 @@
+"""Per-block torch.compile and activation checkpointing, applied from outside the model."""
+
+from __future__ import annotations
+
+import shutil
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from hunmin.core.errors import InputError
+from hunmin.training.plan import TrainPlan
+from hunmin.training.spec import TrainSpec
+
+MIN_TOKENS_TO_COMPILE = 20_000_000
+"""Below this many tokens compiling takes longer than it saves (see LAB.md)."""
+
+
+def transformer_blocks(model: PreTrainedModel) -> list[nn.Module]:
+    """Return the model's repeated blocks, as its own `_no_split_modules` names them."""
+    names = set(model._no_split_modules or ())
+    return [module for module in model.modules() if type(module).__name__ in names]
+
+
+def prepare_blocks(
+    model: PreTrainedModel, spec: TrainSpec, plan: TrainPlan, device: torch.device
+) -> bool:
+    """Apply activation checkpointing and compilation as the recipe says.
+
+    Args:
+        model: Changed in place; parameter names stay as they are.
+        spec: What the recipe says.
+        plan: Length of the run, for `compile: auto`.
+        device: Where the model lies.
+
+    Returns:
+        Whether the blocks are compiled.
+
+    Raises:
+        InputError: Compilation was asked for and there is no C++ compiler.
+    """
+    if spec.activation_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    if not _wants_compilation(spec, plan, device):
+        return False
+    for block in transformer_blocks(model):
+        block.compile(dynamic=False)
+    return True
+
+
+def _wants_compilation(spec: TrainSpec, plan: TrainPlan, device: torch.device) -> bool:
+    has_compiler = device.type == "cuda" or shutil.which("g++") is not None
+    if spec.compile == "blocks" and not has_compiler:
+        raise InputError(
+            "compiling for the CPU needs a C++ compiler",
+            where="train.compile",
+            given="blocks, and no g++ on the PATH",
+            allowed="none or auto",
+            hint="install g++ (Debian: apt install g++)",
+        )
+    if spec.compile == "auto":
+        return has_compiler and plan.total_tokens >= MIN_TOKENS_TO_COMPILE
+    return spec.compile == "blocks"

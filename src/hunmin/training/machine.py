@@ -1,0 +1,111 @@
+"""The device a run computes on: its precision, and how fast it multiplies matrices."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+
+import torch
+
+from hunmin.core.environment import available_cores
+from hunmin.core.errors import InputError
+from hunmin.training.spec import TrainSpec
+
+_DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Device, precision and measured speed.
+
+    Args:
+        device: Where the model lies.
+        precision: bf16 or fp32; the arithmetic of matrix products.
+        flops_per_second: Measured rate of a large matrix product in that precision.
+        threads: CPU threads.
+    """
+
+    device: torch.device
+    precision: str
+    flops_per_second: float
+    threads: int
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        """Return a context in which matrix products run in the chosen precision."""
+        if self.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+
+def prepare_machine(spec: TrainSpec, device: torch.device) -> Machine:
+    """Set the number of threads, choose the precision and measure the speed.
+
+    Args:
+        spec: What the recipe says about precision and threads.
+        device: Where the model will lie.
+
+    Returns:
+        The machine.
+
+    Note:
+        The measurement takes about a second.
+    """
+    threads = spec.threads or available_cores()
+    torch.set_num_threads(threads)
+    precision = _choose_precision(spec, device)
+    rate = measure_matmul_rate(device, _DTYPES[precision])
+    return Machine(device, precision, rate, threads)
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Tell whether bf16 matrix products are faster than fp32 ones on a device."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if hasattr(torch.cpu, "get_capabilities"):
+        features = torch.cpu.get_capabilities()
+        return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _choose_precision(spec: TrainSpec, device: torch.device) -> str:
+    if spec.precision != "auto":
+        if spec.precision == "bf16" and device.type == "cuda" and not has_fast_bf16(device):
+            raise InputError(
+                "this GPU has no bf16 arithmetic", where="train.precision", allowed="fp32 or auto"
+            )
+        return spec.precision
+    return "bf16" if has_fast_bf16(device) else "fp32"
+
+
+def measure_matmul_rate(
+    device: torch.device, dtype: torch.dtype, *, size: int | None = None, seconds: float = 0.8
+) -> float:
+    """Measure the rate of a square matrix product.
+
+    Args:
+        device: Where.
+        dtype: Element type.
+        size: Rows and columns; 1,024 on a CPU and 8,192 on a GPU by default.
+        seconds: How long to measure.
+
+    Returns:
+        FLOPs per second: the median of repeated products, so that a pause by another
+        program does not count.
+    """
+    size = size or (1024 if device.type == "cpu" else 8192)
+    left = torch.randn(size, size, device=device).to(dtype)
+    right = torch.randn(size, size, device=device).to(dtype)
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < 5 or time.perf_counter() < end:
+        times.append(_time_product(left, right))
+    return float(2 * size**3 / sorted(times)[len(times) // 2])
+
+
+def _time_product(left: torch.Tensor, right: torch.Tensor) -> float:
+    started = time.perf_counter()
+    torch.mm(left, right)
+    if left.is_cuda:
+        torch.cuda.synchronize(left.device)
+    return time.perf_counter() - started
