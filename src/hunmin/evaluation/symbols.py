@@ -54,15 +54,16 @@ def frame_documents(
     Returns:
         The symbols, and a mask that is true where a symbol is to be predicted.
     """
-    num_documents = len(lengths)
-    frame = padding + 1
-    symbols = np.full(data.size + num_documents * frame, END_SYMBOL, np.uint16)
-    shift = np.arange(num_documents) * frame + padding
-    symbols[np.arange(data.size) + np.repeat(shift, lengths)] = data
-    predicted = np.ones(symbols.size, np.bool_)
-    starts = np.cumsum(lengths + frame) - (lengths + frame)
-    predicted[(starts[:, None] + np.arange(padding)).ravel()] = False
-    return symbols, predicted
+    sizes = lengths + padding + 1
+    starts = np.cumsum(sizes) - sizes
+    from_text = np.ones(int(sizes.sum()), np.bool_)
+    from_text[(starts[:, None] + np.arange(padding)).ravel()] = False
+    ends = starts + sizes - 1
+    from_text[ends] = False
+    symbols = np.full(from_text.size, END_SYMBOL, np.uint16)
+    symbols[from_text] = data
+    from_text[ends] = True
+    return symbols, from_text
 
 
 def pack_keys(symbols: npt.NDArray[np.uint16], order: int) -> Keys:

@@ -1,1 +1,0 @@
-"""Byte models without a network: the honest baselines a language model must beat."""
