@@ -1,0 +1,52 @@
+"""`hunmin run RECIPE`: every stage of a recipe, and what came out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hunmin.cli.stage import recipe_arguments, run_recipe
+
+
+@click.command("run")
+@recipe_arguments
+@click.option("--until", metavar="STAGE", help="Stop after this stage.")
+def command(
+    recipe: Path,
+    overrides: tuple[str, ...],
+    run_dir: Path | None,
+    dry_run: bool,
+    force: bool,
+    as_json: bool,
+    until: str | None,
+) -> None:
+    """Run the stages of a recipe in order; those that are up to date are skipped.
+
+    A stage runs when its recipe, its inputs or its code changed since it was finished, and says
+    which. A killed run goes on from its newest checkpoint when the command is given again.
+
+    \b
+    hunmin run recipes/quickstart.yaml
+    hunmin run recipes/quickstart.yaml train.duration='200 steps' --run-dir runs/short
+    hunmin run recipes/quickstart.yaml --dry-run
+    """
+    _check_stage(until)
+    outcomes, folder = run_recipe(recipe, overrides, run_dir, dry_run, force, as_json, until)
+    if outcomes and not as_json:
+        from hunmin.pipeline.summary import summarize
+
+        click.echo(summarize(outcomes, folder))
+
+
+def _check_stage(name: str | None) -> None:
+    from hunmin.core.errors import InputError, suggest
+    from hunmin.pipeline.stages import STAGES
+
+    if name is not None and name not in STAGES:
+        raise InputError(
+            f"there is no such stage.{suggest(name, STAGES)}",
+            where="--until",
+            given=name,
+            allowed=", ".join(STAGES),
+        )

@@ -1,0 +1,134 @@
+"""What every verb that runs stages of a recipe has in common."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from hunmin.core.recipe import LoadedRecipe
+    from hunmin.pipeline.recipe import Recipe
+    from hunmin.pipeline.run import StageOutcome
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def recipe_arguments(function: Function) -> Function:
+    """Add RECIPE, overrides and the flags of every stage-running verb."""
+    decorators = (
+        click.argument("recipe", type=click.Path(path_type=Path)),
+        click.argument("overrides", nargs=-1, metavar="[KEY.PATH=VALUE]..."),
+        click.option(
+            "--run-dir",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Folder for all results.  [default: runs/<name of the recipe>]",
+        ),
+        click.option("--dry-run", is_flag=True, help="Show every value and its origin, run nothing."),
+        click.option("--force", is_flag=True, help="Run the last stage even if it is up to date."),
+        click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON."),
+    )
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
+
+
+def run_recipe(
+    recipe: Path,
+    overrides: tuple[str, ...],
+    run_dir: Path | None,
+    dry_run: bool,
+    force: bool,
+    as_json: bool,
+    until: str | None = None,
+) -> tuple[list[StageOutcome], Path]:
+    """Run a recipe up to a stage, or show what would be done.
+
+    Args:
+        recipe: The recipe file.
+        overrides: Items `key.path=value`.
+        run_dir: The run folder; runs/<name> by default.
+        dry_run: Show the plan and run nothing.
+        force: Run the last stage even if it is up to date.
+        as_json: Print JSON.
+        until: The last stage; None for all.
+
+    Returns:
+        Outcomes of the stages (none for a dry run) and the run folder.
+    """
+    from hunmin.pipeline.recipe import read_recipe
+    from hunmin.pipeline.run import PipelineRun
+
+    loaded = read_recipe(recipe, overrides)
+    folder = run_dir or Path("runs") / loaded.spec.name
+    if dry_run:
+        show_plan(loaded, folder, as_json=as_json)
+        return [], folder
+    run = PipelineRun(loaded, folder, tell=lambda line: click.echo(line, err=True))
+    outcomes = run.execute(until=until, force=force)
+    if as_json:
+        click.echo(json.dumps([describe(outcome) for outcome in outcomes], indent=2))
+    return outcomes, folder
+
+
+def describe(outcome: StageOutcome) -> dict[str, Any]:
+    """Return an outcome as a JSON value."""
+    return {
+        "stage": outcome.stage,
+        "path": str(outcome.artifact.path),
+        "kind": outcome.artifact.manifest.kind,
+        "ran_because": outcome.reason,
+        "seconds": outcome.seconds,
+        "facts": outcome.artifact.facts,
+    }
+
+
+def show_plan(loaded: LoadedRecipe[Recipe], folder: Path, *, as_json: bool) -> None:
+    """Print every value of a recipe with its origin."""
+    from hunmin.pipeline.dry_run import plan_run
+
+    values = plan_run(loaded, folder)
+    if as_json:
+        click.echo(json.dumps([value.__dict__ for value in values], indent=2, ensure_ascii=False))
+        return
+    key_width = max(len(value.key) for value in values)
+    shown = [_shorten(value.value) for value in values]
+    value_width = max(map(len, shown))
+    for value, text in zip(values, shown, strict=True):
+        click.echo(f"{value.key:<{key_width}}  {text:<{value_width}}  {value.origin}")
+
+
+def _shorten(value: Any, width: int = 48) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def stage_command(name: str, help_text: str) -> click.Command:
+    """Make the verb that runs a recipe up to one stage.
+
+    Args:
+        name: The stage.
+        help_text: What it does, for --help.
+
+    Returns:
+        The command.
+    """
+
+    @click.command(name, help=help_text)
+    @recipe_arguments
+    def command(
+        recipe: Path,
+        overrides: tuple[str, ...],
+        run_dir: Path | None,
+        dry_run: bool,
+        force: bool,
+        as_json: bool,
+    ) -> None:
+        outcomes, _ = run_recipe(recipe, overrides, run_dir, dry_run, force, as_json, until=name)
+        if outcomes and not as_json:
+            click.echo(outcomes[-1].artifact.path)
+
+    return command

@@ -1,0 +1,121 @@
+"""What a run would do: every value, where it came from, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hunmin.core.artifact import Artifact, load_artifact
+from hunmin.core.errors import HunminError
+from hunmin.core.recipe import LoadedRecipe
+from hunmin.core.units import format_count
+from hunmin.core.yaml12 import KeyPath
+from hunmin.pipeline.recipe import Recipe
+from hunmin.pipeline.stages import STAGES, wanted_stages
+
+
+@dataclass(frozen=True)
+class PlannedValue:
+    """One value of the plan.
+
+    Args:
+        key: Dotted key.
+        value: The value.
+        origin: `file:line`, "command line", "default" or "derived".
+    """
+
+    key: str
+    value: Any
+    origin: str
+
+
+def plan_run(loaded: LoadedRecipe[Recipe], folder: Path) -> list[PlannedValue]:
+    """Return every value of a recipe with its origin, and what follows from them.
+
+    Args:
+        loaded: The recipe.
+        folder: The run folder; artifacts there make more values known.
+
+    Returns:
+        Values in the order of the recipe; derived ones last.
+    """
+    recipe = loaded.spec
+    wanted = {stage.name for stage in wanted_stages(recipe)}
+    shown = {"name", "description", "use", *wanted} | ({"model"} if "train" in wanted else set())
+    dump = recipe.model_dump(mode="json")
+    values = [
+        PlannedValue(".".join(map(str, key)), value, _origin(loaded, key))
+        for key, value in _leaves({name: dump[name] for name in dump if name in shown}, ())
+    ]
+    return values + list(_derived(recipe, folder, wanted))
+
+
+def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    if isinstance(value, dict) and value:
+        for key, child in value.items():
+            yield from _leaves(child, (*path, key))
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        for index, child in enumerate(value):
+            yield from _leaves(child, (*path, index))
+    else:
+        yield path, value
+
+
+def _origin(loaded: LoadedRecipe[Recipe], key: KeyPath) -> str:
+    """Return the origin of a leaf; a list or block given whole is where its leaves come from."""
+    for length in range(len(key), 0, -1):
+        if key[:length] in loaded.origins:
+            is_leaf = length == len(key)
+            given_whole = str(loaded.origins[key[:length]]) == "command line"
+            return str(loaded.origins[key[:length]]) if is_leaf or given_whole else "default"
+    return "default"
+
+
+def _derived(recipe: Recipe, folder: Path, wanted: set[str]) -> Iterator[PlannedValue]:
+    if "train" not in wanted or recipe.data is None or recipe.train is None:
+        return
+    from hunmin.models.build import count_parameters, model_config
+    from hunmin.training.plan import derive_plan
+
+    vocab_size = _vocab_size(recipe, folder)
+    if vocab_size is None:
+        return
+    counts = count_parameters(
+        model_config(recipe.model, vocab_size=vocab_size, context=recipe.data.context)
+    )
+    yield _derive("model.parameters", format_count(counts.total))
+    yield _derive("model.parameters_without_embeddings", format_count(counts.non_embedding))
+    tokens = _existing(folder, recipe, "data")
+    if tokens is None:
+        yield _derive("train.plan", "known when the data stage has counted the tokens")
+        return
+    plan = derive_plan(
+        recipe.train, context=recipe.data.context, train_tokens=_train_tokens(tokens)
+    )
+    for name, value in plan.model_dump().items():
+        yield _derive(f"train.{name}", value)
+
+
+def _derive(key: str, value: Any) -> PlannedValue:
+    return PlannedValue(key, value, "derived")
+
+
+def _vocab_size(recipe: Recipe, folder: Path) -> int | None:
+    tokenizer = _existing(folder, recipe, "tokenizer")
+    if tokenizer is not None:
+        return int(tokenizer.facts["vocab_size"])
+    return recipe.tokenizer.vocab_size if recipe.tokenizer is not None else None
+
+
+def _existing(folder: Path, recipe: Recipe, name: str) -> Artifact | None:
+    path = getattr(recipe.use, name) or folder / STAGES[name].folder
+    try:
+        return load_artifact(path, STAGES[name].kind, verify=False)
+    except HunminError:
+        return None
+
+
+def _train_tokens(tokens: Artifact) -> int:
+    return int(tokens.facts["splits"]["train"]["tokens"])

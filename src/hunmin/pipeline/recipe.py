@@ -1,0 +1,60 @@
+"""The whole recipe: one section per stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from hunmin.core.recipe import LoadedRecipe, load_recipe
+from hunmin.core.spec import Spec
+from hunmin.corpus.spec import CorpusSpec
+from hunmin.data.spec import DataSpec
+from hunmin.evaluation.spec import EvaluateSpec
+from hunmin.models.spec import ModelSpec
+from hunmin.serving.samples_spec import GenerateSpec
+from hunmin.tokenizer.spec import TokenizerSpec
+from hunmin.training.spec import TrainSpec
+
+
+class UseSpec(Spec):
+    """Finished artifacts of other runs, used instead of running a stage here."""
+
+    corpus: Path | None = None
+    """A documents artifact."""
+    tokenizer: Path | None = None
+    """A tokenizer artifact."""
+    data: Path | None = None
+    """A tokens artifact."""
+    train: Path | None = None
+    """A model artifact."""
+
+
+class Recipe(Spec):
+    """A run from raw text to a model that speaks; leave out the stages you do not want."""
+
+    name: str = Field(pattern=r"^[\w][\w.-]*$")
+    """Name of the run; its results lie in runs/<name>."""
+    description: str = ""
+    """What the recipe is for, what it costs and what came out."""
+    use: UseSpec = UseSpec()
+    """Finished artifacts to use instead of running a stage."""
+    corpus: CorpusSpec | None = None
+    """Raw sources to clean documents."""
+    tokenizer: TokenizerSpec | None = None
+    """Documents to a tokenizer."""
+    data: DataSpec | None = None
+    """Documents and tokenizer to token shards, and how they are mixed into batches."""
+    model: ModelSpec = ModelSpec()
+    """Which model is built."""
+    train: TrainSpec | None = None
+    """How it is trained."""
+    evaluate: EvaluateSpec | None = None
+    """Scores on held-out documents beside two baselines."""
+    generate: GenerateSpec | None = None
+    """Texts the model writes, to be read."""
+
+
+def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> LoadedRecipe[Recipe]:
+    """Read a recipe file with overrides `key.path=value`; see `hunmin.core.recipe.load_recipe`."""
+    return load_recipe(path, Recipe, overrides)

@@ -1,0 +1,178 @@
+"""Run the stages of a recipe in order, and skip those whose result is up to date."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from hunmin.core.artifact import Artifact, load_artifact
+from hunmin.core.atomic import atomic_write_text
+from hunmin.core.environment import describe_environment
+from hunmin.core.errors import (
+    ArtifactKindError,
+    CorruptArtifactError,
+    InputError,
+    MissingInputError,
+)
+from hunmin.core.logs import get_logger
+from hunmin.core.recipe import LoadedRecipe
+from hunmin.core.units import format_duration
+from hunmin.pipeline.fingerprint import (
+    StageRecord,
+    fingerprint_stage,
+    read_records,
+    reason_to_run,
+    section_values,
+    write_record,
+)
+from hunmin.pipeline.recipe import Recipe
+from hunmin.pipeline.stages import STAGES, Stage, StageContext, wanted_stages
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class StageOutcome:
+    """What became of a stage.
+
+    Args:
+        stage: Its name.
+        artifact: What it wrote, now or earlier.
+        reason: Why it ran; None if it was skipped.
+        seconds: How long it took, now or earlier.
+    """
+
+    stage: str
+    artifact: Artifact
+    reason: str | None
+    seconds: float
+
+
+@dataclass
+class PipelineRun:
+    """One sitting with a recipe.
+
+    Args:
+        loaded: The recipe.
+        folder: The run folder.
+        tell: Called with one line per stage.
+    """
+
+    loaded: LoadedRecipe[Recipe]
+    folder: Path
+    tell: Callable[[str], None] = logger.info
+    outcomes: dict[str, StageOutcome] = field(default_factory=dict)
+
+    def execute(self, *, until: str | None = None, force: bool = False) -> list[StageOutcome]:
+        """Run what must run.
+
+        Args:
+            until: The last stage; None for all the recipe asks for.
+            force: Run the last stage even if its result is up to date.
+
+        Returns:
+            The outcome of every wanted stage, in order.
+
+        Raises:
+            InputError: Another process works in the same run folder, or the recipe has no stage.
+        """
+        stages = wanted_stages(self.loaded.spec, until)
+        if not stages:
+            raise InputError(
+                "the recipe has no stage to run",
+                where=self.loaded.path,
+                allowed=f"at least one section of {', '.join(STAGES)}",
+            )
+        with exclusive(self.folder):
+            self._write_run_files()
+            for stage in stages:
+                if self._replacement(stage) is None:
+                    self._run_or_skip(stage, force=force and stage is stages[-1])
+        return list(self.outcomes.values())
+
+    def _run_or_skip(self, stage: Stage, *, force: bool) -> None:
+        recipe = self.loaded.spec
+        inputs = {name: self.artifact(name) for name in stage.needs}
+        output = self.folder / stage.folder
+        now = fingerprint_stage(stage, recipe, inputs)
+        record = read_records(self.folder).get(stage.name)
+        finished = _finished_artifact(output, stage.kind)
+        reason = "you asked for it" if force else reason_to_run(now, record, finished)
+        if reason is None and finished is not None and record is not None:
+            self.tell(f"{stage.name}: up to date, skipped ({output})")
+            self.outcomes[stage.name] = StageOutcome(stage.name, finished, None, record.seconds)
+            return
+        self.tell(f"{stage.name}: running, because {reason}")
+        started = time.monotonic()
+        for artifact in inputs.values():
+            load_artifact(artifact.path, artifact.manifest.kind, verify=True)
+        context = StageContext(recipe, self.folder, inputs, output, section_values(stage, recipe))
+        artifact = stage.run(context)
+        seconds = round(time.monotonic() - started, 2)
+        write_record(self.folder, stage.name, StageRecord(now, artifact.digest, seconds))
+        self.tell(f"{stage.name}: done in {format_duration(seconds)} ({output})")
+        self.outcomes[stage.name] = StageOutcome(stage.name, artifact, reason, seconds)
+
+    def artifact(self, name: str) -> Artifact:
+        """Return the artifact of a stage: of this sitting, of another run, or on disk."""
+        if name in self.outcomes:
+            return self.outcomes[name].artifact
+        replacement = self._replacement(STAGES[name])
+        if replacement is not None:
+            return load_artifact(replacement, STAGES[name].kind, verify=False)
+        return load_artifact(self.folder / STAGES[name].folder, STAGES[name].kind, verify=False)
+
+    def _replacement(self, stage: Stage) -> Path | None:
+        path: Path | None = getattr(self.loaded.spec.use, stage.name, None)
+        return path
+
+    def _write_run_files(self) -> None:
+        spec = self.loaded.spec.model_dump(mode="json", exclude_none=True)
+        text = yaml.safe_dump(spec, allow_unicode=True, sort_keys=False)
+        atomic_write_text(self.folder / "recipe.yaml", text)
+        environment = json.dumps(describe_environment(), indent=2)
+        atomic_write_text(self.folder / "environment.json", environment)
+
+
+def _finished_artifact(path: Path, kind: str) -> Artifact | None:
+    """Return the artifact if all its files are there; checksums are compared when it is read."""
+    try:
+        return load_artifact(path, kind, verify=False)
+    except (MissingInputError, ArtifactKindError):
+        return None
+    except CorruptArtifactError as error:
+        logger.warning("%s", error)
+        return None
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold a run folder for this process.
+
+    Args:
+        folder: The run folder; made if missing.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        InputError: Another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                "another hunmin is at work in this run folder",
+                where=folder,
+                hint="wait for it, or give this run another place with --run-dir",
+            ) from error
+        yield
