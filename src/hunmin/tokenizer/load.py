@@ -1,0 +1,319 @@
+"""TextTokenizer: text to ids and back, for any folder with a byte-level `tokenizer.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from hunmin.core.artifact import MANIFEST_NAME, load_artifact, read_manifest
+from hunmin.core.errors import (
+    ArtifactKindError,
+    CorruptArtifactError,
+    InputError,
+    MissingInputError,
+    TextEncodingError,
+)
+from hunmin.core.hashing import stable_hash
+from hunmin.tokenizer.alphabet import piece_to_bytes
+from hunmin.tokenizer.bulk import BulkEncoder, Engine, TokenIds
+from hunmin.tokenizer.spec import BOUNDARY_TOKEN, PAD_TOKEN
+
+# The library's thread pool does not survive fork(); we parallelise over processes ourselves.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+class TextTokenizer:
+    """Encodes and decodes text; knows the special ids and the bytes of every token.
+
+    Args:
+        definition: Content of `tokenizer.json`.
+        boundary_token: The token between documents.
+        pad_token: The token that fills batches.
+        engine: What `encode_batch` uses; None lets a self-test on its first texts decide.
+
+    Raises:
+        ArtifactKindError: The definition is not byte-level, or lacks the two tokens.
+    """
+
+    def __init__(
+        self,
+        definition: str,
+        *,
+        boundary_token: str = BOUNDARY_TOKEN,
+        pad_token: str = PAD_TOKEN,
+        engine: Engine | None = None,
+    ) -> None:
+        self.definition = definition
+        self._names = (boundary_token, pad_token)
+        self._tokenizer = Tokenizer.from_str(definition)
+        # Special tokens written out in a text are text: nobody can smuggle in a boundary.
+        self._tokenizer.encode_special_tokens = True
+        self._parsed: dict[str, Any] = json.loads(definition)
+        self._bulk = BulkEncoder(self._tokenizer, self._parsed, engine)
+        self.special_ids = frozenset(
+            int(token["id"]) for token in self._parsed["added_tokens"] if token["special"]
+        )
+        _check_byte_level(self._parsed)
+        self.boundary_id = self._required_id(boundary_token)
+        self.pad_id = self._required_id(pad_token)
+
+    def with_engine(self, engine: Engine) -> TextTokenizer:
+        """Return a copy whose `encode_batch` uses this engine without a self-test."""
+        boundary_token, pad_token = self._names
+        return TextTokenizer(
+            self.definition, boundary_token=boundary_token, pad_token=pad_token, engine=engine
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self.definition, *self._names)
+
+    @property
+    def size(self) -> int:
+        """Number of ids, special tokens included."""
+        return len(self._bytes_by_id)
+
+    @property
+    def id_dtype(self) -> np.dtype[Any]:
+        """The smallest unsigned integer type for ids on disk: uint16 or uint32."""
+        return np.dtype(np.uint16 if self.size <= 2**16 else np.uint32)
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of the mapping from text to ids; a re-saved copy has the same one."""
+        model = self._parsed["model"]
+        merges = [pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]]
+        added = [[token["id"], token["content"]] for token in self._parsed["added_tokens"]]
+        normalizer = self._parsed["normalizer"]
+        splitter = self._parsed["pre_tokenizer"]
+        return stable_hash([model["vocab"], merges, sorted(added), normalizer, splitter])
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text; special tokens are never added or recognised.
+
+        Args:
+            text: Any text without lone surrogates.
+
+        Returns:
+            Ids; an empty text has none.
+
+        Raises:
+            TextEncodingError: The text holds a lone surrogate, which UTF-8 cannot express.
+        """
+        check_encodable(text)
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def encode_batch(self, texts: Sequence[str]) -> list[TokenIds]:
+        """Return the ids of many texts, as fast as this machine can.
+
+        Args:
+            texts: Texts without lone surrogates.
+
+        Returns:
+            One uint32 array per text; the same ids as `encode`.
+
+        Raises:
+            TextEncodingError: A text holds a lone surrogate.
+        """
+        for text in texts:
+            check_encodable(text)
+        return self._bulk.encode(texts)
+
+    def choose_engine(self, texts: Sequence[str]) -> Engine:
+        """Return the bulk engine that gives the right ids for these texts, see `bulk.py`."""
+        return self._bulk.choose_engine(texts)
+
+    def engines_agree(self, texts: Sequence[str]) -> bool:
+        """Tell whether tiktoken and tokenizers give the same ids for these texts."""
+        return self._bulk.agrees(texts)
+
+    def decode(self, ids: Iterable[int], *, skip_special_tokens: bool = True) -> str:
+        """Return the text of some ids; bytes that are no UTF-8 become U+FFFD.
+
+        Args:
+            ids: Ids in [0, size).
+            skip_special_tokens: Leave special tokens out instead of writing their names.
+
+        Returns:
+            The text.
+
+        Raises:
+            InputError: An id is outside the vocabulary.
+        """
+        return self.decode_bytes(ids, skip_special_tokens=skip_special_tokens).decode(
+            "utf-8", errors="replace"
+        )
+
+    def decode_bytes(self, ids: Iterable[int], *, skip_special_tokens: bool = True) -> bytes:
+        """Return the bytes of some ids, which may end within a character.
+
+        Args:
+            ids: Ids in [0, size).
+            skip_special_tokens: Leave special tokens out instead of writing their names.
+
+        Returns:
+            The bytes.
+
+        Raises:
+            InputError: An id is outside the vocabulary.
+        """
+        skipped = self.special_ids if skip_special_tokens else frozenset()
+        return b"".join(self.token_bytes(token) for token in ids if token not in skipped)
+
+    def token_bytes(self, token: int) -> bytes:
+        """Return the bytes a token stands for; for a special token those of its name.
+
+        Args:
+            token: Id in [0, size).
+
+        Returns:
+            At least one byte; may be part of a character.
+
+        Raises:
+            InputError: The id is outside the vocabulary.
+        """
+        if not 0 <= token < len(self._bytes_by_id):
+            raise InputError(
+                "this id is not in the vocabulary",
+                given=token,
+                allowed=f"0 to {len(self._bytes_by_id) - 1}",
+                hint="decode with the tokenizer that made the ids",
+            )
+        return self._bytes_by_id[token]
+
+    def token_id(self, token: str) -> int | None:
+        """Return the id of a vocabulary entry or special token by its written form, or None."""
+        found: int | None = self._tokenizer.token_to_id(token)
+        return found
+
+    @cached_property
+    def _bytes_by_id(self) -> list[bytes]:
+        by_id = [b""] * (max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1)
+        for piece, token in self._parsed["model"]["vocab"].items():
+            if token not in self._added_ids:
+                by_id[token] = piece_to_bytes(piece)
+        for added in self._parsed["added_tokens"]:
+            by_id[added["id"]] = added["content"].encode()
+        return by_id
+
+    @cached_property
+    def _added_ids(self) -> frozenset[int]:
+        return frozenset(int(token["id"]) for token in self._parsed["added_tokens"])
+
+    def _required_id(self, token: str) -> int:
+        found = self.token_id(token)
+        if found is None:
+            raise ArtifactKindError(
+                "the tokenizer lacks a special token that is needed",
+                given=f"special tokens {[t['content'] for t in self._parsed['added_tokens']]}",
+                allowed=f"one named {token}",
+                hint="train one with `hunmin tokenizer`, or add the token to the folder",
+            )
+        return found
+
+
+def _rebuild(definition: str, boundary_token: str, pad_token: str) -> TextTokenizer:
+    return TextTokenizer(definition, boundary_token=boundary_token, pad_token=pad_token)
+
+
+def check_encodable(text: str) -> None:
+    """Refuse text that UTF-8 cannot express.
+
+    Args:
+        text: Any text.
+
+    Raises:
+        TextEncodingError: It holds a lone surrogate.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise TextEncodingError(
+            "the text holds a lone surrogate, which is not a character",
+            given=f"U+{ord(text[error.start]):04X} at character {error.start}",
+            hint="the text was decoded with errors='surrogateescape' or cut inside a pair; "
+            "decode it again as UTF-8",
+        ) from error
+
+
+def load_tokenizer(path: Path) -> TextTokenizer:
+    """Open a tokenizer artifact, a model folder, or any folder with a byte-level tokenizer.
+
+    Args:
+        path: Folder with `tokenizer.json`.
+
+    Returns:
+        The tokenizer.
+
+    Raises:
+        MissingInputError: There is no such folder.
+        ArtifactKindError: It holds no byte-level tokenizer.
+        CorruptArtifactError: A file differs from its checksum or cannot be read.
+    """
+    if (path / MANIFEST_NAME).is_file() and read_manifest(path).kind == "tokenizer":
+        load_artifact(path, "tokenizer")
+    file = path / "tokenizer.json"
+    if not path.is_dir():
+        raise MissingInputError(
+            "there is no such tokenizer folder",
+            where=path,
+            hint="run `hunmin tokenizer RECIPE`, or check the path",
+        )
+    if not file.is_file():
+        raise ArtifactKindError(
+            "this folder holds no tokenizer.json",
+            where=path,
+            hint="name the folder of a tokenizer or of a model exported with its tokenizer",
+        )
+    return _parse(file, *_special_token_names(path / "tokenizer_config.json"))
+
+
+def _parse(file: Path, boundary: str, pad: str) -> TextTokenizer:
+    try:
+        definition = file.read_text(encoding="utf-8")
+        return TextTokenizer(definition, boundary_token=boundary, pad_token=pad)
+    except InputError as error:
+        error.where = error.where or file
+        raise
+    # The library raises bare Exception for a file it cannot parse.
+    except Exception as error:
+        raise CorruptArtifactError(
+            "the tokenizer cannot be read",
+            where=file,
+            given=str(error)[:200],
+            hint="make the tokenizer again, or copy tokenizer.json again",
+        ) from error
+
+
+def _special_token_names(file: Path) -> tuple[str, str]:
+    """Names of the boundary and pad tokens: ours, or what a foreign folder declares."""
+    if not file.is_file():
+        return BOUNDARY_TOKEN, PAD_TOKEN
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CorruptArtifactError("this file is not JSON", where=file) from error
+    boundary = _token_text(config.get("eos_token")) or BOUNDARY_TOKEN
+    return boundary, _token_text(config.get("pad_token")) or boundary
+
+
+def _token_text(value: Any) -> str | None:
+    text = value.get("content") if isinstance(value, dict) else value
+    return text if isinstance(text, str) else None
+
+
+def _check_byte_level(definition: dict[str, Any]) -> None:
+    model = definition["model"].get("type")
+    decoder = (definition.get("decoder") or {}).get("type")
+    if model != "BPE" or decoder != "ByteLevel":
+        raise ArtifactKindError(
+            "only byte-level BPE tokenizers are supported",
+            given=f"model {model}, decoder {decoder}",
+            allowed="model BPE, decoder ByteLevel (as in GPT-2, Llama 3, Qwen)",
+        )
