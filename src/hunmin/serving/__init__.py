@@ -1,0 +1,1 @@
+"""Generation from a model folder: a batching engine and an OpenAI-compatible API."""
