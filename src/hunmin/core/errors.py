@@ -6,6 +6,7 @@ HunminError                       exit code 1: something failed
 ├── OutOfMemoryError (MemoryError)        the device or the host ran out of memory
 ├── TrainingDivergedError (ArithmeticError)   the loss is not a number any more
 ├── StageFailedError (RuntimeError)       a worker process died
+├── InterruptedRunError (RuntimeError)    Ctrl-C or SIGTERM; what was reported saved is saved
 └── InputError (ValueError)       exit code 2: what the user gave cannot be used
     ├── RecipeError                       a recipe does not say what it must
     ├── MissingInputError (FileNotFoundError)   a path does not exist

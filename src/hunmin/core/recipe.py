@@ -60,6 +60,7 @@ def load_recipe(
     value, origins = _read_with_base(path, seen=())
     for item in overrides:
         _apply_override(value, origins, item)
+    value = _fill_default_blocks(value, spec_type)
     return LoadedRecipe(_validate(value, origins, spec_type, path), origins, path)
 
 
@@ -159,6 +160,28 @@ def _assign(parent: Any, key: str, new: Any, name: str) -> None:
 def _no_such_place(parent: Any, name: str) -> RecipeError:
     allowed = f"0 to {len(parent) - 1}" if isinstance(parent, list) else "a key of a block"
     return RecipeError("there is no such place", where=f"command line: {name}", allowed=allowed)
+
+
+def _fill_default_blocks(value: dict[str, Any], spec_type: type[BaseModel]) -> dict[str, Any]:
+    """Let a block that is given in part keep the rest of the default block of the same kind."""
+    filled = dict(value)
+    for name, field in spec_type.model_fields.items():
+        block = filled.get(name)
+        if not isinstance(block, dict):
+            continue
+        default = field.default
+        if isinstance(default, BaseModel):
+            whole = default.model_dump(mode="json")
+            if _same_kind(whole, block):
+                block, _ = _merge(whole, block, {}, {})
+        models = [m for m in _models_in(field.annotation) if _same_kind(block, _default_kind(m))]
+        filled[name] = _fill_default_blocks(block, models[0]) if len(models) == 1 else block
+    return filled
+
+
+def _default_kind(model: type[BaseModel]) -> dict[str, Any]:
+    kinds = _kinds(model)
+    return {"kind": kinds[0]} if kinds else {}
 
 
 def _validate(

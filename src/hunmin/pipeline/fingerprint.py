@@ -49,9 +49,7 @@ class StageRecord:
     seconds: float
 
 
-def fingerprint_stage(
-    stage: Stage, recipe: Recipe, inputs: Mapping[str, Artifact]
-) -> Fingerprint:
+def fingerprint_stage(stage: Stage, recipe: Recipe, inputs: Mapping[str, Artifact]) -> Fingerprint:
     """Return the fingerprint a stage would have if it ran now."""
     digests = {name: artifact.digest for name, artifact in inputs.items()}
     if stage.outside is not None:
@@ -89,9 +87,7 @@ def reason_to_run(
     if now.recipe != record.fingerprint.recipe:
         return "its recipe changed"
     changed = [
-        name
-        for name in now.inputs
-        if now.inputs[name] != record.fingerprint.inputs.get(name)
+        name for name in now.inputs if now.inputs[name] != record.fingerprint.inputs.get(name)
     ]
     if changed:
         return f"its input changed: {', '.join(changed)}"

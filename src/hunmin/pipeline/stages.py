@@ -1,8 +1,8 @@
 """The stages, in order, and what each one reads, writes and depends on.
 
-    corpus ──> tokenizer ──> data ──> train ──> evaluate
-      │            │          ▲         │
-      └────────────┴──────────┘         └─────> generate
+corpus ──> tokenizer ──> data ──> train ──> evaluate
+  │            │          ▲         │
+  └────────────┴──────────┘         └─────> generate
 """
 
 from __future__ import annotations

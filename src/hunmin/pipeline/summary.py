@@ -1,0 +1,74 @@
+"""What a person reads at the end of a run: scores, samples, and what to try next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hunmin.core.units import format_count, format_duration
+from hunmin.pipeline.run import StageOutcome
+
+
+def summarize(outcomes: Sequence[StageOutcome], folder: Path) -> str:
+    """Return the end of `hunmin run` as text.
+
+    Args:
+        outcomes: The stages, in order.
+        folder: The run folder.
+
+    Returns:
+        Several blocks: time, scores, samples, next commands; those whose stage was there.
+    """
+    by_name = {outcome.stage: outcome for outcome in outcomes}
+    blocks = [_times(outcomes)]
+    if "evaluate" in by_name:
+        blocks.append(_scores(by_name["evaluate"]))
+    if "generate" in by_name:
+        blocks.append(_samples(by_name["generate"]))
+    blocks.append(_next_commands(by_name, folder))
+    return "\n" + "\n\n".join(blocks)
+
+
+def _times(outcomes: Sequence[StageOutcome]) -> str:
+    parts = [
+        f"{outcome.stage} {format_duration(outcome.seconds) if outcome.reason else 'skipped'}"
+        for outcome in outcomes
+    ]
+    spent = sum(outcome.seconds for outcome in outcomes if outcome.reason)
+    return f"Finished in {format_duration(spent)}: {', '.join(parts)}"
+
+
+def _scores(outcome: StageOutcome) -> str:
+    from hunmin.evaluation.results import read_report
+    from hunmin.evaluation.table import summary_table
+
+    return summary_table(read_report(outcome.artifact.path))
+
+
+def _samples(outcome: StageOutcome) -> str:
+    from hunmin.serving.samples import read_samples
+
+    lines = ["It writes (the beginning in [brackets] was given):"]
+    for text in read_samples(outcome.artifact):
+        shown = " ".join(text.text.splitlines())
+        cut = "" if text.finish_reason == "stop" else " …"
+        lines.append(f"  {text.language:<6} [{text.prompt}]{shown}{cut}")
+    return "\n".join(lines)
+
+
+def _next_commands(by_name: dict[str, StageOutcome], folder: Path) -> str:
+    lines = ["Try next:"]
+    if "train" in by_name:
+        model = by_name["train"].artifact.path
+        lines += [
+            f'  hunmin generate {model} --prompt "거실" --num 5',
+            f"  hunmin serve {model}",
+        ]
+    if "evaluate" in by_name:
+        lines.append(f"  open {by_name['evaluate'].artifact.path}/report.md")
+    elif by_name:
+        lines.append(f"  hunmin inspect {list(by_name.values())[-1].artifact.path}")
+    if "train" in by_name:
+        parameters = by_name["train"].artifact.facts["parameters"]
+        lines.append(f"The model has {format_count(parameters)} parameters; it lies in {folder}.")
+    return "\n".join(lines)

@@ -1,0 +1,127 @@
+"""Artifacts are written whole or not at all, and never loaded when damaged."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hunmin.core.artifact import MANIFEST_NAME, Artifact, load_artifact, write_artifact
+from hunmin.core.atomic import atomic_write_text, recover_folder
+from hunmin.core.errors import (
+    ArtifactKindError,
+    CorruptArtifactError,
+    DiskFullError,
+    MissingInputError,
+)
+
+
+def make(path: Path, text: str = "hello", inputs: tuple[Artifact, ...] = ()) -> Artifact:
+    with write_artifact(path, "documents", recipe={"a": 1}, inputs=inputs) as draft:
+        (draft.path / "sub").mkdir()
+        (draft.path / "sub" / "text.txt").write_text(text, encoding="utf-8")
+        draft.facts["characters"] = len(text)
+    return load_artifact(path, "documents")
+
+
+def test_round_trip_and_lineage(tmp_path: Path) -> None:
+    parent = make(tmp_path / "a")
+    child = make(tmp_path / "b", "world", inputs=(parent,))
+    assert child.facts == {"characters": 5}
+    assert child.manifest.recipe == {"a": 1}
+    assert child.manifest.inputs[0].digest == parent.digest
+    assert set(child.manifest.files) == {"sub/text.txt"}
+    assert "torch" in child.manifest.versions
+
+
+def test_digest_is_the_content(tmp_path: Path) -> None:
+    assert make(tmp_path / "a").digest == make(tmp_path / "b").digest
+    assert make(tmp_path / "a").digest != make(tmp_path / "c", "other").digest
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
+def test_a_failure_leaves_the_old_artifact(tmp_path: Path, failure: type[BaseException]) -> None:
+    old = make(tmp_path / "a", "old")
+    with pytest.raises(failure), write_artifact(tmp_path / "a", "documents") as draft:
+        (draft.path / "half").write_text("half", encoding="utf-8")
+        raise failure
+    assert load_artifact(tmp_path / "a").digest == old.digest
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_disk_full_leaves_the_old_artifact(tmp_path: Path) -> None:
+    old = make(tmp_path / "a", "old")
+    with (
+        pytest.raises(DiskFullError, match=r"no space left[\s\S]*next:"),
+        write_artifact(tmp_path / "a", "documents") as draft,
+    ):
+        (draft.path / "full").symlink_to("/dev/full")
+        (draft.path / "full").write_text("x" * 100_000, encoding="utf-8")
+    assert load_artifact(tmp_path / "a").digest == old.digest
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_kill_between_the_renames_is_undone(tmp_path: Path) -> None:
+    old = make(tmp_path / "a", "old")
+    (tmp_path / "a").rename(tmp_path / ".a.old")
+    assert load_artifact(tmp_path / "a").digest == old.digest
+    make(tmp_path / "b")
+    (tmp_path / ".b.old").mkdir()
+    recover_folder(tmp_path / "b")
+    assert not (tmp_path / ".b.old").exists()
+
+
+def test_foreign_folders_are_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work", encoding="utf-8")
+    with (
+        pytest.raises(ArtifactKindError, match="hunmin did not write"),
+        write_artifact(tmp_path / "mine", "documents"),
+    ):
+        pass
+    assert (tmp_path / "mine" / "thesis.txt").read_text(encoding="utf-8") == "years of work"
+
+
+def test_missing_artifact_suggests_a_near_one(tmp_path: Path) -> None:
+    make(tmp_path / "corpus")
+    with pytest.raises(MissingInputError, match="Did you mean 'corpus'"):
+        load_artifact(tmp_path / "copus")
+
+
+def test_wrong_kinds_are_refused(tmp_path: Path) -> None:
+    make(tmp_path / "a")
+    with pytest.raises(ArtifactKindError, match=r"a tokens artifact is needed[\s\S]*documents"):
+        load_artifact(tmp_path / "a", "tokens")
+    with pytest.raises(ArtifactKindError, match=r"no manifest.json"):
+        load_artifact(tmp_path)
+
+
+def test_damage_is_found(tmp_path: Path) -> None:
+    artifact = make(tmp_path / "a")
+    file = artifact.path / "sub" / "text.txt"
+    file.write_text("hellO", encoding="utf-8")
+    assert load_artifact(artifact.path, verify=False).digest == artifact.digest
+    with pytest.raises(CorruptArtifactError, match=r"text.txt: the file differs"):
+        load_artifact(artifact.path)
+    file.write_text("hello, longer", encoding="utf-8")
+    with pytest.raises(CorruptArtifactError, match=r"allowed: 5 bytes"):
+        load_artifact(artifact.path, verify=False)
+    file.unlink()
+    with pytest.raises(CorruptArtifactError, match=r"given:   missing"):
+        load_artifact(artifact.path)
+
+
+def test_a_damaged_manifest_is_refused(tmp_path: Path) -> None:
+    artifact = make(tmp_path / "a")
+    content = json.loads((artifact.path / MANIFEST_NAME).read_text(encoding="utf-8"))
+    del content["kind"]
+    (artifact.path / MANIFEST_NAME).write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(CorruptArtifactError, match="the manifest cannot be read"):
+        load_artifact(artifact.path)
+
+
+def test_atomic_text_keeps_the_old_file_when_the_disk_is_full(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    atomic_write_text(path, "old")
+    atomic_write_text(path, "new")
+    assert path.read_text(encoding="utf-8") == "new"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
