@@ -27,7 +27,7 @@ def recipe_arguments(function: Function) -> Function:
             type=click.Path(path_type=Path, file_okay=False),
             help="Folder for all results.  [default: runs/<name of the recipe>]",
         ),
-        click.option("--dry-run", is_flag=True, help="Show every value and its origin, run nothing."),
+        click.option("--dry-run", is_flag=True, help="Show all values and origins, run nothing."),
         click.option("--force", is_flag=True, help="Run the last stage even if it is up to date."),
         click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON."),
     )

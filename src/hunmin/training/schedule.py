@@ -18,7 +18,7 @@ def learning_rate_factor(
         num_steps: Steps of the whole run.
 
     Returns:
-        A number in [0, 1]; above 0 for every step but possibly the last.
+        A number in (0, 1] for a cosine with `final` above 0, and for every stable-decay schedule.
     """
     warmup_steps = round(schedule.warmup * num_steps)
     if step < warmup_steps:
@@ -27,7 +27,8 @@ def learning_rate_factor(
         progress = (step - warmup_steps) / max(1, num_steps - 1 - warmup_steps)
         return _between(schedule.final, (1 + math.cos(math.pi * progress)) / 2)
     decay_steps = max(1, round(schedule.decay * num_steps))
-    progress = (step - (num_steps - decay_steps) + 1) / decay_steps
+    # One more than the decay steps: the last step still learns when `final` is 0.
+    progress = (step - (num_steps - decay_steps) + 1) / (decay_steps + 1)
     if progress <= 0:
         return 1.0
     remaining = 1 - (math.sqrt(progress) if schedule.shape == "sqrt" else progress)

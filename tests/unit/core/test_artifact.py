@@ -41,21 +41,28 @@ def test_digest_is_the_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
 def test_a_failure_leaves_the_old_artifact(tmp_path: Path, failure: type[BaseException]) -> None:
     old = make(tmp_path / "a", "old")
-    with pytest.raises(failure), write_artifact(tmp_path / "a", "documents") as draft:
-        (draft.path / "half").write_text("half", encoding="utf-8")
-        raise failure
+
+    def fail_half_way() -> None:
+        with write_artifact(tmp_path / "a", "documents") as draft:
+            (draft.path / "half").write_text("half", encoding="utf-8")
+            raise failure
+
+    with pytest.raises(failure):
+        fail_half_way()
     assert load_artifact(tmp_path / "a").digest == old.digest
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
 def test_disk_full_leaves_the_old_artifact(tmp_path: Path) -> None:
     old = make(tmp_path / "a", "old")
-    with (
-        pytest.raises(DiskFullError, match=r"no space left[\s\S]*next:"),
-        write_artifact(tmp_path / "a", "documents") as draft,
-    ):
-        (draft.path / "full").symlink_to("/dev/full")
-        (draft.path / "full").write_text("x" * 100_000, encoding="utf-8")
+
+    def fill_the_disk() -> None:
+        with write_artifact(tmp_path / "a", "documents") as draft:
+            (draft.path / "full").symlink_to("/dev/full")
+            (draft.path / "full").write_text("x" * 100_000, encoding="utf-8")
+
+    with pytest.raises(DiskFullError, match=r"no space left[\s\S]*next:"):
+        fill_the_disk()
     assert load_artifact(tmp_path / "a").digest == old.digest
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 

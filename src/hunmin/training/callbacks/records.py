@@ -67,6 +67,6 @@ class MetricsRecorder(Callback):
 
 def _end_half_written_line(path: Path) -> None:
     """A kill can cut the last line; end it so that the next record starts a new one."""
-    if path.is_file() and not path.read_bytes()[-1:] in (b"", b"\n"):
+    if path.is_file() and path.read_bytes()[-1:] not in (b"", b"\n"):
         with path.open("a", encoding="utf-8") as file:
             file.write("\n")
