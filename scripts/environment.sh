@@ -59,6 +59,9 @@ show_pip_progress() {
 # Usage: ensure_environment EXTRA...
 ensure_environment() {
   local log="$environment/install.log" interpreter fingerprint extra extras
+  if [ "${HUNMIN_SKIP_INSTALL:-}" = 1 ]; then
+    return
+  fi
   if ! "$python" -m pip --version >/dev/null 2>&1; then
     interpreter="$(find_python)" || return
     echo "Making $environment with $("$interpreter" --version)" >&2

@@ -116,7 +116,7 @@ def _render(block: Block, definitions: Schema) -> str:
             "*required*" if name in required else _shown(_default(block, name)),
             value.get("description", "").replace("\n", " "),
         )
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append("| " + " | ".join(map(_escape_bars, cells)) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -130,6 +130,13 @@ def _type(block: Block, name: str, definitions: Schema) -> str:
         )
         return f"list of {links}" if inner[0].path.endswith("[]") else links + _or_null(value)
     return _plain_type(value, definitions) + _limits(value)
+
+
+def _escape_bars(cell: str) -> str:
+    """Keep bars from ending a cell; inside code they do not, and a backslash would be shown."""
+    parts = cell.split("`")
+    parts[::2] = [part.replace("|", "\\|") for part in parts[::2]]
+    return "`".join(parts)
 
 
 def _or_null(value: Schema) -> str:

@@ -1,0 +1,142 @@
+"""Every command that README and quickstart show is run, with a smaller model."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+DOCUMENTS = ("README.md", "docs/quickstart.md")
+SMALL_MODEL = (
+    "tokenizer.vocab_size=512 data.context=64 model.size=1M train.duration='4 steps' "
+    "train.batch_tokens=1024 train.microbatch_tokens=1024 train.evaluate_every=2 "
+    "train.evaluation_tokens=1024 evaluate.max_documents_per_language=4 "
+    "generate.num_samples=1 generate.sampling.max_tokens=8"
+)
+SMALL_SENTENCES = (
+    "corpus.sources.0.languages=[ko,en,de,ja,sw] corpus.sources.0.max_utterances_per_language=60"
+)
+# What is changed so that a command is small, or has the input it asks for.
+CHANGES = {
+    "./scripts/quickstart": f"./scripts/quickstart {SMALL_SENTENCES} {SMALL_MODEL}",
+    "./scripts/quickstart PATH": f"./scripts/quickstart texts {SMALL_MODEL}",
+    ".venv/bin/hunmin chat runs/quickstart/model": (
+        "printf '거실 불 켜\\n' | .venv/bin/hunmin chat runs/quickstart/model"
+    ),
+}
+NOT_RUN = {"./scripts/test": "this test is a part of it"}
+SERVER = ".venv/bin/hunmin serve runs/quickstart/model"
+
+
+def commands_in(text: str) -> list[str]:
+    """Return the lines of all bash blocks."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+@pytest.fixture(scope="module")
+def workspace_with_text(workspace: Path) -> Path:
+    """Some text of the user's own, in two encodings."""
+    texts = workspace / "texts"
+    texts.mkdir()
+    korean = "\n\n".join(
+        f"{room} 불을 {verb} 주세요. 지금 {room}에 있어요." for room, verb in _pairs()
+    )
+    (texts / "korean.txt").write_text(korean, encoding="cp949")
+    lines = [
+        json.dumps({"text": f"Please {verb} the {room} now, {number}."}, ensure_ascii=False)
+        for number, (room, verb) in enumerate(_pairs())
+    ]
+    (texts / "english.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return workspace
+
+
+def _pairs() -> Iterator[tuple[str, str]]:
+    for number in range(20):
+        for room in ("거실", "침실", "부엌", "서재", "현관"):
+            for verb in ("켜", "꺼", "밝게 해", "어둡게 해"):
+                yield f"{room} {number}번", verb
+
+
+def run_command(command: str, folder: Path, environment: dict[str, str]) -> None:
+    result = subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=300,
+        check=False,
+    )
+    output = f"$ {command}\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
+    assert result.returncode == 0, output
+    assert "Traceback" not in result.stderr, output
+
+
+def run_server(command: str, folder: Path, environment: dict[str, str]) -> None:
+    """Start the server, ask which models it has, and stop it as Ctrl-C does."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = f"exec {command} --port {port}"
+    with subprocess.Popen(
+        ["bash", "-c", words], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            answer = _ask_models(server, port)
+        finally:
+            server.terminate()
+        assert server.wait(timeout=30) in (0, -15)
+    assert answer["data"]
+
+
+def _ask_models(server: subprocess.Popen[str], port: int) -> dict[str, list[object]]:
+    address = f"http://127.0.0.1:{port}/v1/models"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert server.poll() is None, server.communicate()[1]
+        try:
+            with urllib.request.urlopen(address, timeout=5) as reply:
+                answer: dict[str, list[object]] = json.load(reply)
+                return answer
+        except urllib.error.URLError:
+            time.sleep(0.2)
+    pytest.fail("the server did not answer within two minutes")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_runs(
+    document: str,
+    repository: Path,
+    workspace_with_text: Path,
+    documented_environment: dict[str, str],
+) -> None:
+    commands = commands_in((repository / document).read_text(encoding="utf-8"))
+    assert len(commands) >= 5
+    for command in commands:
+        if command in NOT_RUN:
+            continue
+        if command == SERVER:
+            run_server(command, workspace_with_text, documented_environment)
+        else:
+            small = CHANGES.get(command, command)
+            run_command(small, workspace_with_text, documented_environment)
+
+
+def test_every_change_belongs_to_a_documented_command(repository: Path) -> None:
+    shown = {
+        command
+        for document in DOCUMENTS
+        for command in commands_in((repository / document).read_text(encoding="utf-8"))
+    }
+    assert {*CHANGES, *NOT_RUN, SERVER} <= shown

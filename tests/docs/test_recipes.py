@@ -1,0 +1,75 @@
+"""Every recipe loads and can be shown; recipes in the documentation are real ones."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hunmin.cli.main import run_cli
+from hunmin.core.yaml12 import parse_yaml
+from hunmin.pipeline.recipe import read_recipe
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+RECIPES = sorted((REPOSITORY / "recipes").glob("*.yaml"))
+PAGES = sorted((REPOSITORY / "docs").rglob("*.md"))
+# Recipes that test_commands.py runs to the end through scripts/quickstart.
+RUN_ELSEWHERE = {"quickstart.yaml", "quickstart-text.yaml"}
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Return page and content of all code blocks in a language."""
+    pattern = rf"^ *```{language}\n(.*?)^ *```"
+    return [
+        (f"{page.relative_to(REPOSITORY)}", block)
+        for page in PAGES
+        for block in re.findall(
+            pattern, page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+        )
+    ]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
+def test_recipe_says_its_cost_and_can_be_shown(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert recipe.read_text(encoding="utf-8").startswith("#"), "what it is for, and what it costs"
+    monkeypatch.chdir(tmp_path)
+    assert run_cli(["run", str(recipe), "--dry-run"]) == 0
+
+
+def test_every_recipe_is_run_by_a_test() -> None:
+    assert {recipe.name for recipe in RECIPES} == RUN_ELSEWHERE
+
+
+@pytest.mark.parametrize(("page", "block"), blocks("yaml"))
+def test_recipe_on_a_page_is_valid(page: str, block: str, tmp_path: Path) -> None:
+    shutil.copytree(REPOSITORY / "recipes", tmp_path / "recipes")
+    value, _ = parse_yaml(block, page)
+    name = "" if "name" in value else "name: example\n"
+    recipe = tmp_path / "recipes" / "example.yaml"
+    recipe.write_text(name + block, encoding="utf-8")
+    read_recipe(recipe)
+
+
+def shown_runs() -> list[tuple[str, str]]:
+    """Return page and line of each `$ hunmin run …`."""
+    return [
+        (page, line.removeprefix("$ hunmin "))
+        for page, block in blocks("console")
+        for line in block.splitlines()
+        if line.startswith("$ hunmin run ")
+    ]
+
+
+@pytest.mark.parametrize(("page", "line"), shown_runs())
+def test_run_on_a_page_has_valid_overrides(
+    page: str, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shlex
+
+    monkeypatch.chdir(REPOSITORY)
+    arguments = [word for word in shlex.split(line) if word != "--dry-run"]
+    assert run_cli([*arguments, "--dry-run"]) == 0, page
