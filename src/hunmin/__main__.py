@@ -1,0 +1,5 @@
+"""`python -m hunmin`."""
+
+from hunmin.cli.main import main
+
+main()
