@@ -24,7 +24,7 @@ class Choice:
     Args:
         params: The settings of the request.
         uniform: The text's random number for this token, in [0, 1).
-        seen: Whether each id stands in prompt or text so far, bool, shape (V,); None for no penalty.
+        seen: Whether each id was in the prompt or the text, bool, shape (V,); None for no penalty.
         may_end: Whether the end of the text may be chosen.
     """
 
