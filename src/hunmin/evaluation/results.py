@@ -94,6 +94,8 @@ class Report(Spec):
     """Digest of the model."""
     documents: str
     """Digest of the documents."""
+    precision: str
+    """Arithmetic of the model's matrix products: bf16 or fp32."""
     num_available_documents: int
     """Documents of the split; more than were scored where a cap applied."""
     num_resamples: int
@@ -110,7 +112,7 @@ class Report(Spec):
     """By source of the corpus."""
 
 
-def load_report(folder: Path) -> Report:
+def read_report(folder: Path) -> Report:
     """Read the numbers of a report artifact.
 
     Args:
