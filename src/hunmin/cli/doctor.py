@@ -36,7 +36,7 @@ BASE_PACKAGES = (
 )
 # Extra: what it is for, what it installs. A test compares this with pyproject.toml.
 EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "train": ("train models", ("psutil", "safetensors", "torch", "transformers")),
+    "train": ("train models", ("safetensors", "torch", "transformers")),
     "serve": ("the OpenAI-compatible server", ("fastapi", "uvicorn")),
     "samples": ("sentences in 60+ languages", ("hassil", "home-assistant-intents")),
     "plots": ("plots in reports", ("matplotlib",)),
