@@ -111,6 +111,10 @@ class Report(Spec):
     by_source: dict[str, Aggregate]
     """By source of the corpus."""
 
+    def num_languages_won(self) -> int:
+        """Return in how many languages the model needs fewer bits than the byte 5-gram."""
+        return sum(found.gain_over_ngram.value > 0 for found in self.by_language.values())
+
 
 def read_report(folder: Path) -> Report:
     """Read the numbers of a report artifact.

@@ -2,10 +2,15 @@ import json
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from hunmin.core.artifact import load_artifact, write_artifact
+from hunmin.corpus.documents import DOCUMENT_SCHEMA
 from hunmin.evaluation.bootstrap import Summary
 from hunmin.evaluation.results import MODEL, NGRAM, ORDER_ZERO, BaselineFacts, Report
+
+DOCUMENT = {"source": "test", "license": "CC0-1.0", "group": "g", "meta": "{}"}
 
 
 def _score_table(languages=("de", "ko"), num_documents=60, num_groups=20, seed=0):
@@ -77,6 +82,22 @@ def _write_run(folder, records=None, *, num_steps=50):
     (train / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     (folder / "recipe.yaml").write_text(f"name: {folder.name}\n", encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def write_documents(tmp_path):
+    """A documents artifact of rows that say what matters to the test."""
+
+    def write(train=(), validation=()):
+        with write_artifact(tmp_path / "corpus", "documents") as draft:
+            for split, rows in (("train", train), ("validation", validation)):
+                (draft.path / split).mkdir()
+                rows = [DOCUMENT | row for row in rows]
+                table = pa.Table.from_pylist(rows, schema=DOCUMENT_SCHEMA)
+                pq.write_table(table, draft.path / split / "part-00000.parquet")
+        return load_artifact(tmp_path / "corpus", "documents")
+
+    return write
 
 
 @pytest.fixture
