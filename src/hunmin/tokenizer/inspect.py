@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import accumulate
+from typing import Any
 
 from hunmin.tokenizer.load import TextTokenizer
 
@@ -36,31 +37,17 @@ class Piece:
         """Its bytes in hexadecimal, separated by spaces."""
         return self.data.hex(" ").upper()
 
-
-@dataclass(frozen=True)
-class Inspection:
-    """A text cut into pieces.
-
-    Args:
-        text: The text that was tokenized.
-        pieces: Its tokens in order.
-    """
-
-    text: str
-    pieces: tuple[Piece, ...]
-
-    @property
-    def bytes_per_token(self) -> float:
-        """UTF-8 bytes per token, higher is denser; 0 for an empty text."""
-        return len(self.text.encode()) / len(self.pieces) if self.pieces else 0.0
-
-    @property
-    def characters_per_token(self) -> float:
-        """Characters per token; 0 for an empty text."""
-        return len(self.text) / len(self.pieces) if self.pieces else 0.0
+    def as_dict(self) -> dict[str, Any]:
+        """Return the piece as JSON values."""
+        return asdict(self) | {"data": self.hex}
 
 
-def inspect_text(tokenizer: TextTokenizer, text: str) -> Inspection:
+def bytes_per_token(pieces: Sequence[Piece]) -> float:
+    """Return the UTF-8 bytes per token of a text, higher is denser; 0 if it has no pieces."""
+    return sum(len(piece.data) for piece in pieces) / len(pieces) if pieces else 0.0
+
+
+def inspect_pieces(tokenizer: TextTokenizer, text: str) -> tuple[Piece, ...]:
     """Show what a tokenizer does to a text.
 
     Args:
@@ -89,7 +76,7 @@ def inspect_text(tokenizer: TextTokenizer, text: str) -> Inspection:
         label = _label(data, byte_start, seen[start:end], borders[start : end + 1])
         pieces.append(Piece(token, data, byte_start, start, end, label))
         byte_start = byte_end
-    return Inspection(seen, tuple(pieces))
+    return tuple(pieces)
 
 
 def _label(data: bytes, byte_start: int, characters: str, borders: Sequence[int]) -> str:
@@ -111,7 +98,7 @@ def _visible(character: str) -> str:
 
 
 def render_pieces(pieces: Sequence[Piece]) -> str:
-    """Return a plain-text table of the pieces, one a line, the text last.
+    """Return a plain-text table of the pieces, one a line, and a line of totals.
 
     Args:
         pieces: Pieces of one text.
@@ -122,7 +109,10 @@ def render_pieces(pieces: Sequence[Piece]) -> str:
     rows = [("id", "chars", "bytes", "text")]
     rows += [(str(p.id), f"{p.start}:{p.end}", p.hex, p.label) for p in pieces]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return "\n".join(
+    lines = [
         f"{row[0]:>{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]}"
         for row in rows
-    )
+    ]
+    num_bytes = sum(len(piece.data) for piece in pieces)
+    total = f"{len(pieces)} tokens, {num_bytes} bytes, {bytes_per_token(pieces):.2f} bytes a token"
+    return "\n".join([*lines, total])

@@ -51,6 +51,7 @@ class TextTokenizer:
         engine: Engine | None = None,
     ) -> None:
         self.definition = definition
+        self.engine = engine
         self._names = (boundary_token, pad_token)
         self._tokenizer = Tokenizer.from_str(definition)
         # Special tokens written out in a text are text: nobody can smuggle in a boundary.
@@ -65,14 +66,11 @@ class TextTokenizer:
         self.pad_id = self._required_id(pad_token)
 
     def with_engine(self, engine: Engine) -> TextTokenizer:
-        """Return a copy whose `encode_batch` uses this engine without a self-test."""
-        boundary_token, pad_token = self._names
-        return TextTokenizer(
-            self.definition, boundary_token=boundary_token, pad_token=pad_token, engine=engine
-        )
+        """Return a tokenizer whose `encode_batch` uses this engine without a self-test."""
+        return _rebuild(self.definition, *self._names, engine)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self.definition, *self._names)
+        return _rebuild, (self.definition, *self._names, self.engine)
 
     @property
     def size(self) -> int:
@@ -90,8 +88,8 @@ class TextTokenizer:
         model = self._parsed["model"]
         merges = [pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]]
         added = [[token["id"], token["content"]] for token in self._parsed["added_tokens"]]
-        normalizer = self._parsed["normalizer"]
-        splitter = self._parsed["pre_tokenizer"]
+        normalizer = self._parsed.get("normalizer")
+        splitter = self._parsed.get("pre_tokenizer")
         return stable_hash([model["vocab"], merges, sorted(added), normalizer, splitter])
 
     def encode(self, text: str) -> list[int]:
@@ -218,8 +216,12 @@ class TextTokenizer:
         return found
 
 
-def _rebuild(definition: str, boundary_token: str, pad_token: str) -> TextTokenizer:
-    return TextTokenizer(definition, boundary_token=boundary_token, pad_token=pad_token)
+def _rebuild(
+    definition: str, boundary_token: str, pad_token: str, engine: Engine | None
+) -> TextTokenizer:
+    return TextTokenizer(
+        definition, boundary_token=boundary_token, pad_token=pad_token, engine=engine
+    )
 
 
 def check_encodable(text: str) -> None:

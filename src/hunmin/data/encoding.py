@@ -1,0 +1,204 @@
+"""Tokenizing record batches, in this process or in several, with results in order of arrival."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hunmin.core.errors import StageFailedError
+from hunmin.data.permutation import Int64s, UInt64s
+from hunmin.tokenizer.load import TextTokenizer
+from hunmin.tokenizer.sample import hash_ids
+
+ONLY_GROUP = "all"
+_SLICE_MAX_BYTES = 4_000_000
+_WORKER_MIN_BYTES = 16_000_000
+_BATCHES_AHEAD_PER_WORKER = 3
+# One document in so many is tokenized by both engines, chosen by the hash of its id.
+_CHECKED_SHARE = 128
+
+
+@dataclass(frozen=True)
+class EncodedGroup:
+    """Documents of one group from one slice of a record batch, in order.
+
+    Args:
+        name: The group.
+        tokens: All their tokens, each document led by the boundary token.
+        lengths: Tokens of each document.
+        hashes: Seeded hash of each document's id, which decides the order in the shards.
+        num_bytes: UTF-8 bytes of their text.
+    """
+
+    name: str
+    tokens: npt.NDArray[Any]
+    lengths: Int64s
+    hashes: UInt64s
+    num_bytes: int
+
+
+class EnginesDisagreeError(Exception):
+    """tiktoken and tokenizers gave other ids for some document; caught in `shards.py`."""
+
+
+@dataclass(frozen=True)
+class DocumentEncoder:
+    """Turns record batches into tokens by group; travels to worker processes.
+
+    Args:
+        tokenizer: The tokenizer; if its engine is tiktoken, some documents are checked.
+        mix_by: The column that names the group, or none.
+        seed: Decides the order of documents.
+    """
+
+    tokenizer: TextTokenizer
+    mix_by: Literal["language", "source", "none"]
+    seed: int
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the documents artifact that are needed."""
+        return ["id", "text"] + ([] if self.mix_by == "none" else [self.mix_by])
+
+    def encode(self, batch: pa.RecordBatch) -> list[EncodedGroup]:
+        """Tokenize documents.
+
+        Args:
+            batch: Rows with `columns`.
+
+        Returns:
+            Their tokens by group, groups sorted by name.
+
+        Raises:
+            EnginesDisagreeError: tiktoken gave other ids than tokenizers for a checked document.
+        """
+        texts = batch.column("text").to_pylist()
+        hashes = hash_ids(batch.column("id"), self.seed)
+        self._check(texts, hashes)
+        rows = self._prepend_boundary(self.tokenizer.encode_batch(texts))
+        sizes = pc.binary_length(batch.column("text")).to_numpy(zero_copy_only=False)
+        return [
+            EncodedGroup(
+                name=name,
+                tokens=np.concatenate([rows[i] for i in members]),
+                lengths=np.array([len(rows[i]) for i in members], dtype=np.int64),
+                hashes=hashes[members],
+                num_bytes=int(sizes[members].sum()),
+            )
+            for name, members in self._members(batch)
+        ]
+
+    def _check(self, texts: list[str], hashes: UInt64s) -> None:
+        if self.tokenizer.engine == "tokenizers":
+            return
+        checked = np.flatnonzero(hashes % np.uint64(_CHECKED_SHARE) == 0)
+        if not self.tokenizer.engines_agree([texts[i] for i in checked]):
+            raise EnginesDisagreeError
+
+    def _prepend_boundary(self, rows: list[npt.NDArray[np.uint32]]) -> list[npt.NDArray[Any]]:
+        dtype = self.tokenizer.id_dtype
+        boundary = np.array([self.tokenizer.boundary_id], dtype=dtype)
+        return [np.concatenate([boundary, row.astype(dtype)]) for row in rows]
+
+    def _members(self, batch: pa.RecordBatch) -> Iterator[tuple[str, Int64s]]:
+        if self.mix_by == "none":
+            yield ONLY_GROUP, np.arange(batch.num_rows)
+            return
+        names = np.array(batch.column(self.mix_by).to_pylist(), dtype=object)
+        for name in sorted(set(names.tolist())):
+            yield name, np.flatnonzero(names == name)
+
+
+def slice_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Cut record batches into slices of about 4 MB of text, so that memory stays bounded."""
+    for batch in batches:
+        sizes = pc.binary_length(batch.column("text")).to_numpy(zero_copy_only=False)
+        parts = np.cumsum(sizes, dtype=np.int64) // _SLICE_MAX_BYTES
+        borders = [0, *(np.flatnonzero(np.diff(parts)) + 1).tolist(), batch.num_rows]
+        for start, stop in pairwise(borders):
+            if stop > start:
+                yield batch.slice(start, stop - start)
+
+
+def choose_num_workers(requested: int | Literal["auto"], text_bytes: int) -> int:
+    """Return how many processes tokenize: one per core, fewer if each had little to do."""
+    if requested != "auto":
+        return requested
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, min(cores, text_bytes // _WORKER_MIN_BYTES))
+
+
+def encode_batches(
+    batches: Iterable[pa.RecordBatch], encoder: DocumentEncoder, num_workers: int
+) -> Iterator[list[EncodedGroup]]:
+    """Tokenize record batches.
+
+    Args:
+        batches: Rows with the encoder's columns.
+        encoder: What to do with them.
+        num_workers: Processes; 1 works in this one.
+
+    Yields:
+        One list per batch, in order, whatever the number of processes.
+
+    Raises:
+        StageFailedError: A worker process died.
+    """
+    if num_workers == 1:
+        yield from map(encoder.encode, batches)
+        return
+    # Not fork: this process may hold threads and locks of other libraries.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(
+        num_workers, mp_context=context, initializer=_start_worker, initargs=(encoder,)
+    )
+    try:
+        yield from _in_order(pool, batches, num_workers * _BATCHES_AHEAD_PER_WORKER)
+    except BrokenProcessPool as error:
+        raise StageFailedError(
+            "a process that tokenizes died",
+            hint="if memory ran out, lower data.num_workers; with data.num_workers=1 all is done "
+            "in one process",
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_order(
+    pool: ProcessPoolExecutor, batches: Iterable[pa.RecordBatch], max_ahead: int
+) -> Iterator[list[EncodedGroup]]:
+    waiting: deque[Future[list[EncodedGroup]]] = deque()
+    for batch in batches:
+        waiting.append(pool.submit(_encode_in_worker, batch))
+        if len(waiting) >= max_ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+_encoder: DocumentEncoder
+
+
+def _start_worker(encoder: DocumentEncoder) -> None:
+    global _encoder
+    _encoder = encoder
+    # Ctrl-C reaches every process of the terminal; the parent ends the workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _encode_in_worker(batch: pa.RecordBatch) -> list[EncodedGroup]:
+    return _encoder.encode(batch)
