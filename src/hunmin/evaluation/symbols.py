@@ -13,7 +13,6 @@ import pyarrow as pa
 END_SYMBOL = 256
 NUM_SYMBOLS = 257
 SYMBOL_BITS = 9
-MAX_ORDER = 64 // SYMBOL_BITS
 
 Bytes = npt.NDArray[np.uint8]
 Counts = npt.NDArray[np.int64]
