@@ -1,0 +1,50 @@
+"""What a corpus would read: cheap to tell, and different whenever the sources are."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from hunmin.corpus.discover import find_files
+from hunmin.corpus.spec import CorpusSpec, FilesSource, SourceSpec, WikipediaSource
+
+UTTERANCE_PACKAGES = ("home-assistant-intents", "hassil")
+
+
+def describe_sources(spec: CorpusSpec) -> list[Any]:
+    """Describe what lies behind the sources of a recipe, without reading it.
+
+    Args:
+        spec: The corpus section.
+
+    Returns:
+        A JSON value: size and time of change of every file, versions of packages that hold text.
+
+    Raises:
+        MissingInputError: A path does not exist.
+    """
+    return [_describe(source) for source in spec.sources]
+
+
+def _describe(source: SourceSpec) -> Any:
+    if isinstance(source, FilesSource):
+        return [_describe_file(file.label, file.path) for file in find_files(source)]
+    if isinstance(source, WikipediaSource):
+        folder = source.path
+        files = sorted(folder.rglob("*.parquet")) if folder is not None else []
+        return [_describe_file(file.name, file) for file in files]
+    return [_installed_version(name) for name in UTTERANCE_PACKAGES]
+
+
+def _describe_file(label: str, path: Path) -> list[Any]:
+    status = path.stat()
+    return [label, status.st_size, status.st_mtime_ns]
+
+
+def _installed_version(package: str) -> str | None:
+    """Return the version; None if it is absent, which the reader of the source then explains."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
