@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from tests.support.texts import SENTENCES
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
 from hunmin.tokenizer.load import TextTokenizer
+from tests.support.texts import SENTENCES
 
 CONTEXT = 256
 
@@ -67,7 +67,7 @@ def tiny_qwen3(vocab_size: int, *, context: int = CONTEXT) -> PreTrainedModel:
 def _decisive(
     model_class: type[PreTrainedModel], config: GPT2Config | Qwen3Config
 ) -> PreTrainedModel:
-    """Scale random matrices up, so that the likeliest token is likely and changes from step to step."""
+    """Scale random matrices up, so that the likeliest token is likely and changes step by step."""
     torch.manual_seed(0)
     model = model_class(config).eval()
     with torch.no_grad():

@@ -137,7 +137,8 @@ class TemplatedChat:
 
     def _encode(self, messages: list[dict[str, str]]) -> list[int]:
         """Encode what the template gives; the names of special tokens become their ids."""
-        text: str = self._template.render(
+        text = _render(
+            self._template,
             messages=messages,
             add_generation_prompt=True,
             bos_token=self._boundary_name,
@@ -169,7 +170,20 @@ def _compile_template(template: str) -> Any:
         raise CorruptArtifactError(
             "the chat template is not a Jinja template",
             given=f"line {error.lineno}: {error.message}",
-            hint="repair chat_template in tokenizer_config.json, or remove it",
+            hint="repair chat_template in the model folder, or remove it",
+        ) from error
+
+
+def _render(template: Any, **values: object) -> str:
+    from jinja2 import TemplateError
+
+    try:
+        return str(template.render(**values))
+    except TemplateError as error:
+        raise CorruptArtifactError(
+            "the chat template cannot be filled in",
+            given=str(error),
+            hint="repair chat_template in the model folder, or remove it",
         ) from error
 
 

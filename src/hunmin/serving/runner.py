@@ -127,7 +127,7 @@ class Runner:
         )
         return output.logits, self._tensor([kept.index(place) for place in last])
 
-    def _score_prompt(self, sequence: Sequence, logits_TV: Tensor) -> list[TokenScore]:  # noqa: N803
+    def _score_prompt(self, sequence: Sequence, logits_TV: Tensor) -> list[TokenScore]:
         following = list(sequence.prompt_ids[1:])
         return self._score(logits_TV[: len(following)], following, sequence)
 

@@ -55,5 +55,5 @@ def check_settings(values: Mapping[str, Any]) -> SamplingParams:
         raise InputError(
             problem["msg"],
             where=".".join(str(part) for part in problem["loc"]),
-            given=problem["input"],
+            given=repr(problem["input"]),
         ) from error

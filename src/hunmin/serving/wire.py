@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hunmin.serving.spec import SamplingParams
 
-TokenIds = list[Annotated[int, Field(ge=0)]]
+TokenIds = list[int]
 # Options of the protocol that change the text and are not offered: silence would be a wrong answer.
 UNSUPPORTED_OPTIONS = {
     "best_of": (None, 1),

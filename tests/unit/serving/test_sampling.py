@@ -24,7 +24,9 @@ def choose(logits: torch.Tensor, choices: list[Choice]) -> list[int]:
     return chosen.tolist()
 
 
-def frequencies(logits: torch.Tensor, params: SamplingParams, num_draws: int = 4000) -> torch.Tensor:
+def frequencies(
+    logits: torch.Tensor, params: SamplingParams, num_draws: int = 4000
+) -> torch.Tensor:
     """Draw with evenly spaced random numbers: the exact distribution up to 1/num_draws."""
     choices = [Choice(params, (k + 0.5) / num_draws) for k in range(num_draws)]
     drawn = torch.tensor(choose(logits.expand(num_draws, -1), choices))
@@ -90,7 +92,9 @@ def test_a_text_gets_the_same_token_alone_and_beside_others(
     alone = [choose(logits[row : row + 1], [choice])[0] for row, choice in enumerate(choices)]
     assert together == alone
     assert all(0 <= token < NUM_TOKENS for token in together)
-    assert all(token != 0 or choice.may_end for token, choice in zip(together, choices, strict=True))
+    assert all(
+        token != 0 or choice.may_end for token, choice in zip(together, choices, strict=True)
+    )
 
 
 def test_logits_are_left_as_they_were() -> None:
