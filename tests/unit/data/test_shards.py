@@ -1,0 +1,285 @@
+"""Shards hold every document once, in an order that only the seed decides."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.documents import document, write_documents
+
+from hunmin.core.artifact import Artifact
+from hunmin.core.errors import (
+    ArtifactMismatchError,
+    CorruptArtifactError,
+    EmptyCorpusError,
+    StageFailedError,
+)
+from hunmin.corpus.documents import read_documents
+from hunmin.data import encoding
+from hunmin.data.encoding import (
+    DocumentEncoder,
+    choose_num_workers,
+    encode_batches,
+    slice_batches,
+)
+from hunmin.data.shards import check_tokenizer, write_shards
+from hunmin.data.spec import DataSpec
+from hunmin.data.spool import _cut_into_runs, file_name
+from hunmin.data.tokens import GroupFacts, TokenStream, open_tokens, read_facts
+from hunmin.tokenizer.load import TextTokenizer
+from hunmin.tokenizer.spec import TokenizerSpec
+from hunmin.tokenizer.train import train_tokenizer
+
+Write = Callable[..., Artifact]
+
+
+def stored_documents(tokens: Artifact, group: GroupFacts, dtype: str) -> list[list[int]]:
+    """Read a group with nothing but numpy, as another program would."""
+    found = []
+    for shard in group.shards:
+        data = np.fromfile(tokens.path / shard.file, dtype=dtype)
+        offsets = np.load((tokens.path / shard.file).with_suffix(".idx.npy"))
+        assert offsets[0] == 0
+        assert offsets[-1] == len(data) == shard.tokens
+        assert len(offsets) == shard.documents + 1
+        found += [data[a:b].tolist() for a, b in pairwise(offsets)]
+    return found
+
+
+def test_every_document_is_there_once(
+    documents: Artifact, tokens: Artifact, tokenizer: TextTokenizer
+) -> None:
+    facts = read_facts(tokens)
+    assert facts.dtype == "uint16"
+    for split in ("train", "validation"):
+        expected: dict[str, list[list[int]]] = {}
+        num_bytes: dict[str, int] = {}
+        for batch in read_documents(documents, split):
+            for row in batch.to_pylist():
+                ids = [tokenizer.boundary_id, *tokenizer.encode(row["text"])]
+                expected.setdefault(row["language"], []).append(ids)
+                num_bytes[row["language"]] = num_bytes.get(row["language"], 0) + len(
+                    row["text"].encode()
+                )
+        groups = facts.splits[split].groups
+        assert list(groups) == sorted(expected)
+        for name, group in groups.items():
+            found = stored_documents(tokens, group, facts.dtype)
+            assert sorted(found) == sorted(expected[name])
+            assert len(found) == group.documents
+            assert sum(map(len, found)) == group.tokens
+            assert group.bytes == num_bytes[name]
+        assert facts.splits[split].tokens == sum(group.tokens for group in groups.values())
+        assert facts.splits[split].bytes == sum(num_bytes.values())
+        assert tokens.facts["splits"][split]["tokens"] == facts.splits[split].tokens
+
+
+def test_documents_are_shuffled_and_shards_bounded(
+    documents: Artifact, tokens: Artifact, tokenizer: TextTokenizer
+) -> None:
+    facts = read_facts(tokens)
+    group = facts.splits["train"].groups["ko"]
+    assert len(group.shards) > 2
+    assert all(shard.tokens <= 1_000 for shard in group.shards)
+    arrived = [
+        [0, *tokenizer.encode(row["text"])]
+        for batch in read_documents(documents, "train")
+        for row in batch.to_pylist()
+        if row["language"] == "ko"
+    ]
+    found = stored_documents(tokens, group, facts.dtype)
+    assert found != arrived
+    same_place = sum(a == b for a, b in zip(found, arrived, strict=True))
+    assert same_place < 10
+
+
+def test_lineage_and_nothing_but_shards(
+    documents: Artifact, tokenizer_artifact: Artifact, tokens: Artifact
+) -> None:
+    digests = {record.kind: record.digest for record in tokens.manifest.inputs}
+    assert digests == {"documents": documents.digest, "tokenizer": tokenizer_artifact.digest}
+    names = {path.name for path in tokens.path.rglob("*") if path.is_file()}
+    assert all(name.endswith((".bin", ".idx.npy", "manifest.json")) for name in names)
+
+
+def test_the_same_bytes_with_several_processes(
+    write: Write, tokens: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoding, "_SLICE_MAX_BYTES", 1_000)
+    again = write(tmp_path / "tokens", shard_max_tokens=1_000, num_workers=2)
+    assert again.manifest.files == tokens.manifest.files
+    assert again.facts == tokens.facts
+
+
+def test_the_seed_decides_the_order(write: Write, tokens: Artifact, tmp_path: Path) -> None:
+    other = write(tmp_path / "tokens", shard_max_tokens=1_000, seed=1)
+    assert other.manifest.files.keys() != tokens.manifest.files.keys() or (
+        other.manifest.files != tokens.manifest.files
+    )
+    assert read_facts(other).splits["train"].tokens == read_facts(tokens).splits["train"].tokens
+
+
+@pytest.mark.parametrize(("mix_by", "groups"), [("source", ["web/0", "web/1"]), ("none", ["all"])])
+def test_other_groupings(write: Write, tmp_path: Path, mix_by: str, groups: list[str]) -> None:
+    tokens = write(tmp_path / "tokens", mix_by=mix_by)
+    facts = read_facts(tokens)
+    assert list(facts.splits["train"].groups) == groups
+    open_tokens(tokens)
+
+
+def test_wide_ids_for_large_vocabularies(
+    documents: Artifact, tokenizer_artifact: Artifact, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tokenizer"
+    shutil.copytree(tokenizer_artifact.path, folder)
+    definition = json.loads((folder / "tokenizer.json").read_text())
+    vocabulary = definition["model"]["vocab"]
+    vocabulary |= {f"!unused{i}": len(vocabulary) + i for i in range(2**16)}
+    (folder / "tokenizer.json").write_text(json.dumps(definition))
+    (folder / "manifest.json").unlink()
+    wide = Artifact(folder, tokenizer_artifact.manifest)
+    tokens = write_shards(DataSpec(num_workers=1), documents, wide, tmp_path / "tokens")
+    facts = read_facts(tokens)
+    assert facts.dtype == "uint32"
+    group = facts.splits["train"].groups["sw"]
+    assert stored_documents(tokens, group, facts.dtype)[0][0] == 0
+
+
+def test_no_training_documents(tokenizer_artifact: Artifact, tmp_path: Path) -> None:
+    empty = write_documents(tmp_path / "corpus", {"train": [], "validation": [document("글")]})
+    with pytest.raises(EmptyCorpusError, match="train split is empty"):
+        write_shards(DataSpec(), empty, tokenizer_artifact, tmp_path / "tokens")
+    assert not (tmp_path / "tokens").exists()
+
+
+def test_no_validation_documents(tokenizer_artifact: Artifact, tmp_path: Path) -> None:
+    documents = write_documents(tmp_path / "corpus", {"train": [document("글")]})
+    tokens = write_shards(DataSpec(), documents, tokenizer_artifact, tmp_path / "tokens")
+    assert list(read_facts(tokens).splits) == ["train"]
+
+
+def test_shards_of_another_tokenizer(
+    documents: Artifact, tokens: Artifact, tokenizer: TextTokenizer, tmp_path: Path
+) -> None:
+    check_tokenizer(tokens, tokenizer)
+    spec = TokenizerSpec(vocab_size=300)
+    other = train_tokenizer(spec, documents, tmp_path / "other")
+    with pytest.raises(ArtifactMismatchError, match="another tokenizer") as caught:
+        check_tokenizer(tokens, TextTokenizer((other.path / "tokenizer.json").read_text()))
+    assert "with 400 ids" in str(caught.value)
+    assert "with 300 ids" in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "delete"])
+def test_a_corrupt_shard(tokens: Artifact, tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "tokens"
+    shutil.copytree(tokens.path, folder)
+    file = folder / "train" / "ko-00001.bin"
+    content = bytearray(file.read_bytes())
+    if damage == "flip":
+        content[100] ^= 1
+    file.unlink() if damage == "delete" else file.write_bytes(
+        content[:-2] if damage == "cut" else content
+    )
+    copy = Artifact(folder, tokens.manifest)
+    with pytest.raises(CorruptArtifactError, match=r"ko-00001\.bin"):
+        open_tokens(copy)
+    if damage != "flip":
+        facts = read_facts(copy)
+        with pytest.raises(CorruptArtifactError, match=r"ko-00001\.bin.*another size"):
+            TokenStream(folder, facts.splits["train"].groups["ko"], facts.dtype)
+
+
+def test_checksums_are_compared_once_per_process(
+    tokens: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "tokens"
+    shutil.copytree(tokens.path, folder)
+    copy = Artifact(folder, tokens.manifest)
+    verified = []
+    from hunmin.core import artifact as artifact_module
+
+    original = artifact_module.sha256_file
+    monkeypatch.setattr(
+        artifact_module, "sha256_file", lambda path: verified.append(path) or original(path)
+    )
+    open_tokens(copy, verify=False)
+    assert not verified
+    open_tokens(copy)
+    first = len(verified)
+    open_tokens(copy)
+    assert len(verified) == first == len(tokens.manifest.files)
+
+
+def test_a_failed_check_starts_again_with_the_reference(
+    write: Write,
+    tokens: Artifact,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The check of single documents is triggered by hand; all else is the real thing."""
+    monkeypatch.setattr(TextTokenizer, "engines_agree", lambda self, texts: not texts)
+    with caplog.at_level(logging.WARNING, logger="hunmin"):
+        monkeypatch.setattr(encoding, "_CHECKED_SHARE", 2)
+        again = write(tmp_path / "tokens", shard_max_tokens=1_000)
+    assert "starting again" in caplog.text
+    assert again.manifest.files == tokens.manifest.files
+
+
+class DyingEncoder(DocumentEncoder):
+    def encode(self, batch: pa.RecordBatch) -> list[encoding.EncodedGroup]:
+        os._exit(1)
+
+
+def test_a_dead_worker_fails_the_stage(documents: Artifact, tokenizer: TextTokenizer) -> None:
+    encoder = DyingEncoder(tokenizer, "language", 0)
+    batches = read_documents(documents, "train", encoder.columns)
+    with pytest.raises(StageFailedError, match="a process that tokenizes died"):
+        list(encode_batches(batches, encoder, 2))
+
+
+def test_slices_keep_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "_SLICE_MAX_BYTES", 10)
+    texts = ["", "aaaa", "bbbbbbbbbbbbbbbbbbbbbbbbb", "cc", "", "d", "eeeeeeeeeeee", ""]
+    batch = pa.RecordBatch.from_pydict({"text": texts})
+    slices = list(slice_batches([batch, batch.slice(0, 0)]))
+    assert [text for part in slices for text in part.column("text").to_pylist()] == texts
+    assert len(slices) > 2
+    assert all(part.num_rows for part in slices)
+
+
+def test_number_of_workers() -> None:
+    assert choose_num_workers(3, 0) == 3
+    assert choose_num_workers("auto", 1_000_000) == 1
+    assert 1 <= choose_num_workers("auto", 10**12) <= (os.cpu_count() or 1)
+
+
+@given(lengths=st.lists(st.integers(1, 50), min_size=1), max_tokens=st.integers(1, 100))
+def test_runs_are_as_long_as_allowed(lengths: list[int], max_tokens: int) -> None:
+    sizes = np.array(lengths)
+    runs = list(_cut_into_runs(sizes, max_tokens))
+    assert [i for run in runs for i in range(run.start, run.stop)] == list(range(len(lengths)))
+    for run in runs:
+        total = sizes[run].sum()
+        assert total <= max_tokens or run.stop - run.start == 1
+        if run.stop < len(lengths):
+            assert total + lengths[run.stop] > max_tokens
+
+
+def test_any_group_name_is_a_file_name() -> None:
+    names = ["ko", "zh-Hant-TW", "web/한국어", "", "..", "a" * 300, "a" * 299 + "b", "%"]
+    files = [file_name(name) for name in names]
+    assert files[:2] == ["ko", "zh-Hant-TW"]
+    assert len(set(files)) == len(files)
+    assert all("/" not in file and 0 < len(file) <= 100 for file in files)
