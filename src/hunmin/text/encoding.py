@@ -53,8 +53,11 @@ def detect_encoding(stream: BinaryIO, *, where: str) -> DetectedEncoding:
     if kind is not None:
         raise TextEncodingError(
             f"this is not text: it looks like {kind[0]}",
-            where=where, given=f"bytes {_hex(head[:8])} at byte 0", allowed=ALLOWED, hint=kind[1],
-        )  # fmt: skip
+            where=where,
+            given=f"bytes {_hex(head[:8])} at byte 0",
+            allowed=ALLOWED,
+            hint=kind[1],
+        )
     if b"\0" in head:
         return _utf16_or_refuse(head, where)
     sample, offset = _first_sample_with_evidence(stream, head)
@@ -118,9 +121,12 @@ def _hex(data: bytes) -> str:
 def _by_mark(head: bytes, where: str) -> DetectedEncoding | None:
     if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) and len(head) % 4 == 0:
         raise TextEncodingError(
-            "this is UTF-32", where=where, given=f"bytes {_hex(head[:4])} at byte 0",
-            allowed=ALLOWED, hint="convert it: iconv -f UTF-32 -t UTF-8",
-        )  # fmt: skip
+            "this is UTF-32",
+            where=where,
+            given=f"bytes {_hex(head[:4])} at byte 0",
+            allowed=ALLOWED,
+            hint="convert it: iconv -f UTF-32 -t UTF-8",
+        )
     if head.startswith(codecs.BOM_UTF8):
         return DetectedEncoding("utf-8", 3)
     if head.startswith(codecs.BOM_UTF16_LE):

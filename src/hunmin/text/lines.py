@@ -84,9 +84,10 @@ def _blocks_of_lines(stream: BinaryIO, where: str) -> Iterator[bytes]:
             pending_bytes += len(chunk)
             if pending_bytes > MAX_LINE_BYTES:
                 raise InputError(
-                    f"a line is longer than {MAX_LINE_BYTES >> 20} MiB", where=where,
+                    f"a line is longer than {MAX_LINE_BYTES >> 20} MiB",
+                    where=where,
                     hint="is this really text with line ends? Split the file into lines",
-                )  # fmt: skip
+                )
             continue
         yield b"".join([*pending, chunk[:end]])
         pending, pending_bytes = [chunk[end:]], len(chunk) - end

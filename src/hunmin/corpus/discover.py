@@ -1,0 +1,155 @@
+"""Finding the files that paths, folders and globs of a source name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from hunmin.core.errors import EmptyCorpusError, InputError, MissingInputError, suggest
+from hunmin.core.logs import get_logger
+from hunmin.corpus.spec import FilesSource
+
+Format = Literal["text", "jsonl", "parquet"]
+_FORMATS: dict[str, Format] = {
+    ".txt": "text",
+    ".text": "text",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
+_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+_ALLOWED = ".txt, .jsonl (also .gz or .zst), .parquet"
+logger = get_logger(__name__)
+
+
+class InputFile(NamedTuple):
+    """A file to read."""
+
+    label: str
+    """Name below the folder it was found in; part of ids and of messages in the corpus."""
+    path: Path
+    """Where it lies."""
+    format: Format
+    """How its content is laid out."""
+    compression: str | None
+    """gzip, zstd or None."""
+
+
+def find_files(source: FilesSource) -> list[InputFile]:
+    """Find the files of a source.
+
+    Args:
+        source: Its paths may be files, folders and globs, relative to the working folder.
+
+    Returns:
+        The files in the order of their labels, whatever the order of the paths; each once.
+
+    Raises:
+        MissingInputError: A path does not exist, or a glob matches nothing.
+        EmptyCorpusError: The folders hold no file of a known format.
+        InputError: A file was named whose format is not known.
+    """
+    found: dict[Path, InputFile] = {}
+    skipped: Counter[str] = Counter()
+    for path in source.paths:
+        for label, file, was_named in _expand(path):
+            known = _input_file(label, file, source.format)
+            if known is not None:
+                found.setdefault(file.resolve(), known)
+            elif was_named:
+                raise _unknown_format(file)
+            else:
+                skipped[file.suffix or "(no ending)"] += 1
+    names = ", ".join(f"{count} {suffix}" for suffix, count in sorted(skipped.items()))
+    if not found:
+        raise EmptyCorpusError(
+            f"no file to read for the source '{source.source_name}'",
+            where=", ".join(source.paths),
+            given=names or "an empty folder",
+            allowed=_ALLOWED,
+            hint="name another folder, or set `format: text` to read every file as plain text",
+        )
+    if skipped:
+        logger.warning("source %s: files of other formats left out: %s", source.source_name, names)
+    return sorted(found.values(), key=lambda file: (file.label, str(file.path)))
+
+
+def _expand(path: str) -> Iterator[tuple[str, Path, bool]]:
+    """Yield label, path and whether the user named this very file."""
+    if set(path) & set("*?["):
+        root = _fixed_folder(path)
+        matches = sorted(root.glob(str(Path(path).relative_to(root))))
+        if not matches:
+            raise MissingInputError(
+                "nothing matches this pattern",
+                where=path,
+                hint="check the folder; `**` searches all folders below",
+            )
+        yield from _labelled(matches, root)
+        return
+    target = Path(path)
+    if not target.exists():
+        raise _missing(target)
+    if target.is_dir():
+        yield from _labelled(target.rglob("*"), target.parent)
+    else:
+        yield target.name, target, True
+
+
+def _labelled(paths: Iterable[Path], root: Path) -> Iterator[tuple[str, Path, bool]]:
+    for path in paths:
+        label = path.relative_to(root)
+        if path.is_file() and not any(part.startswith(".") for part in label.parts):
+            yield label.as_posix(), path, False
+
+
+def _fixed_folder(pattern: str) -> Path:
+    fixed = Path()
+    for part in Path(pattern).parts[:-1]:
+        if set(part) & set("*?["):
+            break
+        fixed /= part
+    return fixed
+
+
+def _input_file(label: str, path: Path, format_: str) -> InputFile | None:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    compression = _COMPRESSIONS.get(suffixes[-1]) if suffixes else None
+    if compression is not None:
+        suffixes.pop()
+    known = _FORMATS.get(suffixes[-1]) if suffixes else None
+    if format_ != "auto":
+        known = format_  # type: ignore[assignment]
+    if known is None or (known == "parquet" and compression is not None):
+        return None
+    return InputFile(label, path, known, compression)
+
+
+def _missing(path: Path) -> MissingInputError:
+    parent = path.parent
+    while not parent.is_dir() and parent != parent.parent:
+        parent = parent.parent
+    siblings = sorted(entry.name for entry in parent.iterdir()) if parent.is_dir() else []
+    missing = path.relative_to(parent).parts[0]
+    shown = ", ".join(siblings[:8]) + (", …" if len(siblings) > 8 else "")
+    return MissingInputError(
+        f"there is no such file or folder.{suggest(missing, siblings)}",
+        where=path,
+        given=f"in {parent} there is: {shown or 'nothing'}",
+        hint="paths are relative to the folder the command runs in",
+    )
+
+
+def _unknown_format(path: Path) -> InputError:
+    hint = "set `format: text` in the source to read it as plain text"
+    if ".json" in path.suffixes:
+        hint = "write one JSON object a line: jq -c '.[]' FILE.json > FILE.jsonl"
+    return InputError(
+        "the format of this file is not known",
+        where=path,
+        given=path.suffix or "no ending",
+        allowed=_ALLOWED,
+        hint=hint,
+    )

@@ -1,0 +1,1 @@
+"""Utterances to a voice assistant, sampled from the sentence templates of Home Assistant."""

@@ -1,0 +1,82 @@
+"""Parquet files: one row, one document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hunmin.core.errors import InputError, suggest
+from hunmin.corpus.discover import InputFile
+from hunmin.corpus.fields import FieldReader
+from hunmin.corpus.jsonl import NO_TEXT
+from hunmin.corpus.records import Record
+from hunmin.corpus.spec import FilesSource
+
+_READ_ROWS = 4096
+
+
+def read_parquet(
+    file: InputFile, source: FilesSource, advance: Callable[[int], None]
+) -> Iterator[Record]:
+    """Yield one record for each row.
+
+    Args:
+        file: A Parquet file.
+        source: Names the columns.
+        advance: Told of the share of the file's bytes that was read.
+
+    Yields:
+        Records; a row whose text is null comes with a reason.
+
+    Raises:
+        InputError: The file cannot be read, or a named column is not there.
+    """
+    reader = FieldReader(source, file.label, "row")
+    try:
+        parquet = pq.ParquetFile(file.path)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            f"this Parquet file cannot be read: {error}",
+            where=file.path,
+            hint="fetch or make the file again, or leave it out",
+        ) from error
+    with parquet:
+        columns = _checked_columns(parquet, file, source)
+        bytes_per_row = file.path.stat().st_size / max(parquet.metadata.num_rows, 1)
+        number = 0
+        for batch in parquet.iter_batches(batch_size=_READ_ROWS, columns=columns):
+            for values in batch.to_pylist():
+                text = values[source.fields.text]
+                if text is None:
+                    yield reader.reject("", number, NO_TEXT, f"'{source.fields.text}' is null")
+                else:
+                    yield reader.record(values, text, number)
+                number += 1
+            advance(int(batch.num_rows * bytes_per_row))
+
+
+def _checked_columns(parquet: pq.ParquetFile, file: InputFile, source: FilesSource) -> list[str]:
+    fields = source.fields
+    schema = parquet.schema_arrow
+    single = (fields.text, fields.id, fields.language, fields.license, fields.group)
+    wanted = list(dict.fromkeys(name for name in (*single, *fields.meta) if name is not None))
+    for name in wanted:
+        if name not in schema.names:
+            raise InputError(
+                f"there is no column '{name}'.{suggest(name, schema.names)}",
+                where=file.path,
+                given=f"the columns {', '.join(schema.names)}",
+                hint="name the columns in the source, for example `fields: {text: content}`",
+            )
+    kind = schema.field(fields.text).type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise InputError(
+            f"the column '{fields.text}' does not hold text",
+            where=file.path,
+            given=str(kind),
+            allowed="string",
+            hint="name another column with `fields: {text: NAME}`",
+        )
+    return wanted

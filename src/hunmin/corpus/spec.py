@@ -1,0 +1,131 @@
+"""What a corpus is made from, as written in a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from hunmin.core.spec import Spec
+from hunmin.text.encoding import check_encoding_name
+from hunmin.text.languages import UNDETERMINED, LanguageTag
+
+SourceName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f/\\]+$")]
+
+
+class FieldNames(Spec):
+    """Which field of a JSON line or a Parquet row holds what."""
+
+    text: str = "text"
+    """Field with the document's text."""
+    id: str | None = None
+    """Field that names the document within its source; without it the text itself does."""
+    language: str | None = None
+    """Field with a BCP 47 tag; the source's language stands in where it is empty."""
+    license: str | None = None
+    """Field with the licence; the source's licence stands in where it is empty."""
+    group: str | None = None
+    """Field whose equal values must stay on one side of the split (author, film, page)."""
+    meta: tuple[str, ...] = ()
+    """Further fields to keep in the documents' `meta`."""
+
+
+class FilesSource(Spec):
+    """Texts in files: .txt, .jsonl, .parquet; .gz and .zst are unpacked on the way."""
+
+    kind: Literal["files"] = "files"
+    """Says that this is a source of files."""
+    paths: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Files, folders (searched to the bottom) and globs (`data/**/*.txt`)."""
+    name: SourceName | None = None
+    """Name of the source in statistics; the first path's name by default."""
+    language: LanguageTag = UNDETERMINED
+    """BCP 47 tag of the language; `und` if it is not known."""
+    license: str = "unknown"
+    """Licence of the texts, an SPDX name where there is one."""
+    format: Literal["auto", "text", "jsonl", "parquet"] = "auto"
+    """How to read the files; `auto` goes by the name's ending."""
+    unit: Literal["file", "paragraph", "line"] = "paragraph"
+    """What one document of a text file is; paragraphs are parted by empty lines."""
+    encoding: Annotated[str, AfterValidator(check_encoding_name)] = "auto"
+    """`auto` tells UTF-8, UTF-16 and CP949/EUC-KR apart; else the name of a Python codec."""
+    undecodable: Literal["refuse", "reject"] = "refuse"
+    """What to do with a line whose bytes do not fit: stop, or put it among the rejects."""
+    fields: FieldNames = FieldNames()
+    """Names of fields in JSON lines and Parquet."""
+
+    @property
+    def source_name(self) -> str:
+        """Name of the source in ids and statistics."""
+        return self.name or _name_of(self.paths[0])
+
+
+class HomeAssistantSource(Spec):
+    """Utterances to a voice assistant in more than sixty languages, with intent and slots."""
+
+    kind: Literal["home-assistant"] = "home-assistant"
+    """Says that this is the source of sampled voice commands."""
+    languages: Literal["all"] | Annotated[tuple[LanguageTag, ...], Field(min_length=1)] = "all"
+    """BCP 47 tags of the languages to sample, or `all`."""
+    utterances_per_template: Annotated[int, Field(ge=1, le=10_000)] = 16
+    """Most utterances drawn from one sentence template."""
+    max_utterances_per_language: Annotated[int, Field(ge=1)] | None = None
+    """Most utterances of one language, spread evenly over its templates; None for no limit."""
+    seed: int = 0
+    """Another seed draws other utterances."""
+
+    @property
+    def source_name(self) -> str:
+        """Name of the source in ids and statistics."""
+        return "home-assistant"
+
+
+class WikipediaSource(Spec):
+    """Articles of Wikipedia as plain text, through the `datasets` library."""
+
+    kind: Literal["wikipedia"] = "wikipedia"
+    """Says that this is Wikipedia."""
+    language: LanguageTag
+    """BCP 47 tag; also the edition's code unless `edition` says otherwise."""
+    edition: str | None = None
+    """Code of the edition where it is no language tag, such as `simple` or `zh-classical`."""
+    snapshot: Annotated[str, Field(pattern=r"^\d{8}$")] = "20231101"
+    """Date of the dump, YYYYMMDD, one that wikimedia/wikipedia has."""
+    path: Path | None = None
+    """Folder with the same Parquet files (id, url, title, text); None downloads them."""
+    max_documents: Annotated[int, Field(ge=1)] | None = None
+    """Most articles to read, from the start of the dump; None for all."""
+
+    @property
+    def source_name(self) -> str:
+        """Name of the source in ids and statistics."""
+        return f"wikipedia-{self.edition or self.language}"
+
+
+SourceSpec = Annotated[
+    FilesSource | HomeAssistantSource | WikipediaSource, Field(discriminator="kind")
+]
+
+
+class CorpusSpec(Spec):
+    """From raw sources to documents: what is read, what is dropped, what is held out."""
+
+    sources: Annotated[tuple[SourceSpec, ...], Field(min_length=1)]
+    """What is read, in this order; of equal texts the first one is kept."""
+    validation_fraction: Annotated[float, Field(ge=0.0, le=0.5)] = 0.02
+    """Share of the groups held out for validation; 0 for none."""
+    deduplicate: bool = True
+    """Drop every document whose text equals an earlier one's."""
+    min_characters: Annotated[int, Field(ge=1)] = 1
+    """Shorter texts are dropped, in characters after normalisation."""
+    max_characters: Annotated[int, Field(ge=1_000)] = 1_000_000
+    """Longer texts are cut at line ends into documents of one group, in characters."""
+    seed: int = 0
+    """Another seed holds out other groups."""
+
+
+def _name_of(path: str) -> str:
+    parts = [part for part in Path(path).parts if not set(part) & set("*?[")]
+    name = parts[-1].strip("/\\") if parts else ""
+    return name.split(".")[0][:64] or "files"
