@@ -92,6 +92,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     recover_folder(path)
+    _remove_abandoned_drafts(path)
     draft = _temporary_sibling(path)
     draft.mkdir()
     try:
@@ -101,6 +102,23 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         _swap_in(draft, path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _remove_abandoned_drafts(path: Path) -> None:
+    """A killed process leaves its draft behind; the next one that writes the same takes it away."""
+    for draft in path.parent.glob(f".{path.name}.tmp-*"):
+        if not _is_running(int(draft.name.split(".tmp-")[1].split("-")[0])):
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _is_running(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _swap_in(draft: Path, path: Path) -> None:

@@ -1,6 +1,8 @@
 """Artifacts are written whole or not at all, and never loaded when damaged."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,18 @@ def test_a_kill_between_the_renames_is_undone(tmp_path: Path) -> None:
     (tmp_path / ".b.old").mkdir()
     recover_folder(tmp_path / "b")
     assert not (tmp_path / ".b.old").exists()
+
+
+def test_the_draft_of_a_killed_process_is_taken_away(tmp_path: Path) -> None:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    abandoned = tmp_path / f".a.tmp-{process.pid}-12345678"
+    at_work = tmp_path / f".a.tmp-{os.getpid()}-12345678"
+    for draft in (abandoned, at_work):
+        draft.mkdir()
+    make(tmp_path / "a")
+    assert not abandoned.exists()
+    assert at_work.exists()
 
 
 def test_foreign_folders_are_never_replaced(tmp_path: Path) -> None:
