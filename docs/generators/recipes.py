@@ -116,7 +116,7 @@ def _render(block: Block, definitions: Schema) -> str:
             "*required*" if name in required else _shown(_default(block, name)),
             value.get("description", "").replace("\n", " "),
         )
-        lines.append("| " + " | ".join(map(_escape_bars, cells)) + " |")
+        lines.append("| " + " | ".join(map(_escape, cells)) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -128,14 +128,14 @@ def _type(block: Block, name: str, definitions: Schema) -> str:
         links = " or ".join(
             f"[{target.kind or 'block'}](#{target.anchor.replace(' ', '-')})" for target in inner
         )
-        return f"list of {links}" if inner[0].path.endswith("[]") else links + _or_null(value)
+        return ("list of " if inner[0].path.endswith("[]") else "") + links + _or_null(value)
     return _plain_type(value, definitions) + _limits(value)
 
 
-def _escape_bars(cell: str) -> str:
-    """Keep bars from ending a cell; inside code they do not, and a backslash would be shown."""
+def _escape(cell: str) -> str:
+    """Keep bars from ending a cell and <name> from being a tag; code needs no escapes."""
     parts = cell.split("`")
-    parts[::2] = [part.replace("|", "\\|") for part in parts[::2]]
+    parts[::2] = [part.replace("|", "\\|").replace("<", "&lt;") for part in parts[::2]]
     return "`".join(parts)
 
 
@@ -174,11 +174,24 @@ def _array_type(value: Schema, definitions: Schema) -> str:
 def _limits(value: Schema) -> str:
     if "prefixItems" in value:
         return ""
-    limits = [text.format(value[key]) for key, text in CONSTRAINTS.items() if key in value]
+    limits = [
+        "not empty"
+        if key in ("minLength", "minItems") and value[key] == 1
+        else text.format(value[key])
+        for key, text in CONSTRAINTS.items()
+        if key in value and not _is_machine_limit(value[key])
+    ]
     return f" ({', '.join(limits)})" if limits else ""
 
 
+def _is_machine_limit(limit: object) -> bool:
+    """Tell whether a limit is one of 64-bit numbers, which nobody meets."""
+    return isinstance(limit, int | float) and abs(limit) >= 2**53
+
+
 def _shown(default: Any) -> str:
+    if default == "":
+        return "empty"
     if isinstance(default, dict) and default:
         return f"`kind: {default['kind']}`" if "kind" in default else "see its table"
     return f"`{json.dumps(default, ensure_ascii=False)}`".replace('"', "")
