@@ -45,7 +45,8 @@ class NgramCounter:
 
     Note:
         Memory: about 64 bytes for each distinct n-gram while the sorted tables are merged, 4 for
-        each byte of the batch at hand, and some 150 MB besides.
+        each byte of the batch at hand, and some 150 MB besides. Text has 0.03 to 0.07 distinct
+        5-grams per byte, that is 2 to 5 bytes of memory per byte of text; noise has 64.
     """
 
     def __init__(self, order: int) -> None:
