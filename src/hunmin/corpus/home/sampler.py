@@ -29,7 +29,8 @@ _MIN_ECHO = 3
 _MIN_STEM = 4
 _MAX_ENDING = 3
 # Languages that write an apostrophe and the word after it together.
-_ELIDING = frozenset({"ca", "fr", "it", "lb"})
+_ELIDING = frozenset({"ca", "fr", "it"})
+_WRONG_ELISION = re.compile(r"\b(?:\w*l|d|s|n|m|qu)'[bcdfgjklmnpqrstvwxz\d]", re.IGNORECASE)
 _NO_SPACE_BEFORE = (",", ".", "?", "!", ";", "،", "؟")
 
 
@@ -74,7 +75,8 @@ class UtteranceSampler:
             rng: Source of chance; its state decides the utterance.
 
         Returns:
-            An utterance; None if a slot on the way has no value in this language.
+            An utterance; None if a slot on the way has no value in this language, or the words
+            chosen do not go together.
         """
         walk = _Walk(self._templates, template, rng)
         line = _Line(base_language(self._language))
@@ -82,6 +84,8 @@ class UtteranceSampler:
             return None
         text = line.text()
         if not text or _LEFT_OVER.search(text) or normalize(text) != text:
+            return None
+        if base_language(self._language) in _ELIDING and _WRONG_ELISION.search(text):
             return None
         return Utterance(text, tuple(line.slots))
 
@@ -95,6 +99,7 @@ class _Line:
         self._last = " "
         self._language = language
         self._slot_before = ""
+        self._swallows = False
         self.slots: list[Slot] = []
 
     def add(self, text: str) -> None:
@@ -102,11 +107,11 @@ class _Line:
         if self._last == " ":
             text = text.lstrip(" ")
             if self._parts and text.startswith(_NO_SPACE_BEFORE):
-                self._drop_space()
+                self._drop_last()
         elif self._language == "ko":
             text = fit_particle(self._last, text)
-        elif self._last == "'" and self._language in _ELIDING:
-            text = text.lstrip(" ")
+        elif self._language in _ELIDING and text.startswith(" "):
+            text = self._joined(text)
         if text:
             self._parts.append(text)
             self._length += len(text)
@@ -114,6 +119,7 @@ class _Line:
 
     def add_slot(self, name: str, text: str, value: Any) -> None:
         stripped = text.strip()
+        self._swallows = False
         if text[:1].isspace():
             self.add(" ")
         start = self._length
@@ -129,16 +135,30 @@ class _Line:
 
     def _without_echo(self, text: str) -> str:
         """Drop a word that the slot before it ends with already: "first floor floor"."""
+        if self._swallows:
+            return self._after_word(text)
         slot, word = self._slot_before, text.strip().split(" ", 1)[0]
         if not slot or not word:
             return text
         self._slot_before = ""
         if not _is_echo(slot, word.casefold()):
             return text
-        return _WHITE_SPACE.sub(" ", text.replace(word, "", 1))
+        before, _, after = text.partition(word)
+        return _WHITE_SPACE.sub(" ", before + self._after_word(after))
 
-    def _drop_space(self) -> None:
-        self._parts[-1] = self._parts[-1].removesuffix(" ")
+    def _after_word(self, text: str) -> str:
+        """Swallow the rest of a dropped word, which may come in several pieces."""
+        self._swallows = " " not in text
+        return "" if self._swallows else text[text.index(" ") :]
+
+    def _joined(self, text: str) -> str:
+        """Close the gap after an apostrophe; drop a hyphen that joins nothing."""
+        if self._last == "-":
+            self._drop_last()
+        return text.lstrip(" ") if self._last == "'" else text
+
+    def _drop_last(self) -> None:
+        self._parts[-1] = self._parts[-1][:-1]
         self._length -= 1
 
 
