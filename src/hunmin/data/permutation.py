@@ -1,6 +1,6 @@
 """Seeded permutations that need no memory: where item number i of a shuffled epoch lies.
 
-A Feistel network permutes the numbers below the next power of four; walking along its cycles until
+A Feistel network permutes the numbers below the next power of two; walking along its cycles until
 the result is small enough restricts it to any size. All arguments are arrays, so one call places a
 whole batch whose rows have different sizes and keys.
 """
@@ -13,6 +13,7 @@ import numpy.typing as npt
 UInt64s = npt.NDArray[np.uint64]
 Int64s = npt.NDArray[np.int64]
 
+# Even, so that the two halves have their own widths again at the end.
 NUM_ROUNDS = 6
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -48,29 +49,32 @@ def permute(indices: Int64s, sizes: Int64s, keys: UInt64s) -> Int64s:
         Shape (n,), int64, each in [0, size). For a fixed size and key it is a bijection.
 
     Note:
-        Depends on the arguments alone, on every machine. At most 4 network passes are expected.
+        Depends on the arguments alone, on every machine. Two network passes are expected at most.
     """
-    half_bits = _half_bits(sizes)
+    bits = _num_bits(sizes)
     limits = sizes.astype(np.uint64)
-    result = _feistel(indices.astype(np.uint64), half_bits, keys)
+    result = _feistel(indices.astype(np.uint64), bits, keys)
     outside = np.flatnonzero(result >= limits)
     while outside.size:
-        result[outside] = _feistel(result[outside], half_bits[outside], keys[outside])
+        result[outside] = _feistel(result[outside], bits[outside], keys[outside])
         outside = outside[result[outside] >= limits[outside]]
     return result.astype(np.int64)
 
 
-def _half_bits(sizes: Int64s) -> UInt64s:
-    """Half the bits of the smallest even-width number range that holds each size."""
+def _num_bits(sizes: Int64s) -> UInt64s:
+    """Bits of the largest number below each size."""
     _, bits = np.frexp((sizes - 1).astype(np.float64))
-    half_bits: UInt64s = np.maximum((bits + 1) // 2, 1).astype(np.uint64)
-    return half_bits
+    return np.asarray(bits).astype(np.uint64)
 
 
-def _feistel(values: UInt64s, half_bits: UInt64s, keys: UInt64s) -> UInt64s:
-    mask = (np.uint64(1) << half_bits) - np.uint64(1)
-    left, right = values >> half_bits, values & mask
+def _feistel(values: UInt64s, bits: UInt64s, keys: UInt64s) -> UInt64s:
+    low_bits = (bits + np.uint64(1)) >> np.uint64(1)
+    one = np.uint64(1)
+    mask, other_mask = (one << (bits - low_bits)) - one, (one << low_bits) - one
+    left, right = values >> low_bits, values & other_mask
     for _ in range(NUM_ROUNDS):
-        keys = mix(keys)
+        keys = keys + _GOLDEN
         left, right = right, left ^ (mix(right ^ keys) & mask)
-    return (left << half_bits) | right
+        mask, other_mask = other_mask, mask
+    permuted: UInt64s = (left << low_bits) | right
+    return permuted

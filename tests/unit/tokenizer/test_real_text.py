@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from tests.support.documents import document, write_documents
 
 from hunmin.core.artifact import Artifact
 from hunmin.tokenizer.load import load_tokenizer
 from hunmin.tokenizer.spec import TokenizerSpec
 from hunmin.tokenizer.train import train_tokenizer
-from tests.support.documents import document, write_documents
 
 FILES = {"ko": "kor", "ja": "jpn", "th": "tha", "ar": "arb", "hi": "hin"}
 
