@@ -1,0 +1,1 @@
+"""Model shapes over transformers configurations, losses, loading and export; single-device code."""

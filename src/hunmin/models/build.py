@@ -1,0 +1,218 @@
+"""From a ModelSpec to a configuration, its parameter count and a freshly initialised model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM, GPT2Config, PreTrainedConfig, PreTrainedModel
+from transformers import Qwen3Config
+
+from hunmin.core.errors import ContextLengthError, InputError, VocabularyError
+from hunmin.models.devices import explain_out_of_memory
+from hunmin.models.initialize import initialize_parameters
+from hunmin.models.presets import DIAL_PRESET, PRESETS
+from hunmin.models.shape import HEAD_DIM, shape_of_size, shape_of_width
+from hunmin.models.spec import DEFAULT_SIZE, ModelSpec
+
+VOCABULARY_MULTIPLE = 64
+TIED_BELOW = 2_000_000_000
+DEFAULT_VOCABULARY = 32_768
+DEFAULT_CONTEXT = 1024
+
+
+@dataclass(frozen=True)
+class ParameterCount:
+    """Parameters of a model; a matrix shared by input and output is counted once.
+
+    Args:
+        total: All of them.
+        embedding: Token and position embeddings, and the output matrix if it is its own.
+        non_embedding: The rest.
+    """
+
+    total: int
+    embedding: int
+    non_embedding: int
+
+
+def model_config(
+    spec: ModelSpec,
+    *,
+    vocab_size: int | None = None,
+    context: int | None = None,
+    boundary_id: int = 0,
+    pad_id: int | None = None,
+) -> PreTrainedConfig:
+    """Derive the transformers configuration of a model.
+
+    Args:
+        spec: What the user wrote.
+        vocab_size: Size of the tokenizer; None where it is not known yet: the preset's.
+        context: Tokens in a training row; None where it is not known yet: the preset's.
+        boundary_id: Token between documents, begin and end of a text at once.
+        pad_id: Token that fills rows of a batch; None if the tokenizer has none.
+
+    Returns:
+        A configuration of a stock architecture (GPT-2 or Qwen3).
+
+    Raises:
+        ContextLengthError: The data has longer rows than the model has positions.
+        VocabularyError: The tokenizer has more tokens than the model has rows.
+        InputError: Sizes that do not divide.
+    """
+    common = {
+        "vocab_size": _vocabulary(spec, vocab_size),
+        "bos_token_id": boundary_id,
+        "eos_token_id": boundary_id,
+        "pad_token_id": pad_id,
+        "dtype": spec.dtype,
+        "use_cache": True,
+    }
+    positions = _positions(spec, context)
+    if spec.preset == DIAL_PRESET:
+        return _dial_config(spec, positions, common)
+    return _gpt2_config(spec, positions, common)
+
+
+def count_parameters(config: PreTrainedConfig) -> ParameterCount:
+    """Count parameters without allocating them (82B take a second).
+
+    Args:
+        config: Configuration of a causal language model.
+
+    Returns:
+        The counts.
+    """
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+    matrices = {id(table.weight): table.weight.numel() for table in tables}
+    output = model.get_output_embeddings()
+    matrices[id(output.weight)] = output.weight.numel()
+    total = sum(parameter.numel() for parameter in model.parameters())
+    embedding = sum(matrices.values())
+    return ParameterCount(total, embedding, total - embedding)
+
+
+def build_model(
+    config: PreTrainedConfig,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> PreTrainedModel:
+    """Build a model with fresh weights.
+
+    Args:
+        config: Its configuration.
+        seed: Decides every weight, whatever the device and the number of threads.
+        device: Where it shall lie.
+        dtype: Type of the weights.
+
+    Returns:
+        The model in training mode, attention through scaled_dot_product_attention.
+
+    Raises:
+        OutOfMemoryError: It does not fit.
+    """
+    hint = "take a smaller model.size (hunmin train --dry-run shows the parameter count)"
+    with explain_out_of_memory(hint), torch.random.fork_rng(devices=[]):
+        with torch.device(device):
+            model: PreTrainedModel = AutoModelForCausalLM.from_config(
+                config, dtype=dtype, attn_implementation="sdpa"
+            )
+        initialize_parameters(model, seed=seed)
+    return model.train()
+
+
+def _vocabulary(spec: ModelSpec, tokenizer_size: int | None) -> int:
+    if spec.vocab_size is None:
+        known = PRESETS[spec.preset].vocab_size if spec.preset in PRESETS else DEFAULT_VOCABULARY
+        size = tokenizer_size or known
+        return -(-size // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
+    if tokenizer_size is not None and spec.vocab_size < tokenizer_size:
+        raise VocabularyError(
+            "the tokenizer has more tokens than the model has rows for",
+            where="model.vocab_size",
+            given=f"{spec.vocab_size} rows, {tokenizer_size} tokens",
+            allowed=f"at least {tokenizer_size}",
+            hint="leave model.vocab_size out, and it follows the tokenizer",
+        )
+    return spec.vocab_size
+
+
+def _positions(spec: ModelSpec, context: int | None) -> int:
+    if spec.context is None:
+        known = PRESETS[spec.preset].context if spec.preset in PRESETS else DEFAULT_CONTEXT
+        return context or known
+    if context is not None and context > spec.context:
+        raise ContextLengthError(
+            "the rows of the data are longer than the model has positions",
+            where="model.context",
+            given=f"data.context {context}, model.context {spec.context}",
+            allowed=f"data.context up to {spec.context}",
+            hint="raise model.context, lower data.context, or leave model.context out",
+        )
+    return spec.context
+
+
+def _gpt2_config(spec: ModelSpec, positions: int, common: dict[str, Any]) -> GPT2Config:
+    preset = PRESETS[spec.preset]
+    width, heads = spec.width or preset.width, spec.heads or preset.heads
+    _check_divides(width, heads, "model.width", "model.heads")
+    return GPT2Config(
+        n_layer=spec.layers or preset.layers,
+        n_embd=width,
+        n_head=heads,
+        n_inner=spec.feedforward,
+        n_positions=positions,
+        resid_pdrop=spec.dropout,
+        embd_pdrop=spec.dropout,
+        attn_pdrop=spec.dropout,
+        tie_word_embeddings=spec.tie_embeddings is not False,
+        **common,
+    )
+
+
+def _dial_config(spec: ModelSpec, positions: int, common: dict[str, Any]) -> Qwen3Config:
+    shape = shape_of_size(spec.size or DEFAULT_SIZE)
+    parameters = shape.non_embedding_parameters
+    layers = spec.layers or shape.layers
+    if spec.width is not None:
+        shape = shape_of_width(spec.width, layers=layers, num_parameters=parameters)
+    heads = spec.heads or shape.heads
+    width = spec.width or shape.width
+    kv_heads = spec.kv_heads or (shape.kv_heads if heads % shape.kv_heads == 0 else heads)
+    _check_divides(heads, kv_heads, "model.heads", "model.kv_heads")
+    _check_divides(width, heads, "model.width", "model.heads")
+    tied = parameters < TIED_BELOW if spec.tie_embeddings is None else spec.tie_embeddings
+    return Qwen3Config(
+        num_hidden_layers=layers,
+        hidden_size=width,
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads,
+        head_dim=HEAD_DIM if spec.heads is None else width // heads,
+        intermediate_size=spec.feedforward or shape.feedforward,
+        max_position_embeddings=positions,
+        rope_parameters={"rope_type": "default", "rope_theta": spec.rotary_base},
+        attention_dropout=spec.dropout,
+        initializer_range=round(0.5 * width**-0.5, 6),
+        tie_word_embeddings=tied,
+        **common,
+    )
+
+
+def _check_divides(whole: int, parts: int, whole_name: str, parts_name: str) -> None:
+    if whole % parts:
+        options = [n for n in range(1, whole + 1) if whole % n == 0]
+        near = sorted(sorted(options, key=lambda n: abs(n - parts))[:4])
+        raise InputError(
+            f"{whole_name} cannot be divided by {parts_name}",
+            where=parts_name,
+            given=f"{whole_name} {whole}, {parts_name} {parts}",
+            allowed=f"{parts_name} of {', '.join(map(str, near))}",
+            hint=f"change {parts_name} or {whole_name}",
+        )

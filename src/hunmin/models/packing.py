@@ -1,0 +1,117 @@
+"""Which tokens of a packed row attend to which: as one dense mask, or as blocks of queries.
+
+Shapes: B rows, T tokens, W queries of one block, K keys that block can see.
+
+    row    a a a a b b b b b c c c          block of 4 queries   keys it needs
+    query  0 1 2 3|4 5 6 7|8 9 . .          0..3                 0..3
+                                            4..7                 4..7     (b starts at 4)
+                                            8..11                4..11    (8 is still b)
+
+A query needs no key before its document's first token, and none after itself, so a block of
+queries needs one stretch of keys. With short documents that is a small part of the row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+QUERIES_PER_BLOCK = 64
+KEY_ALIGNMENT = 16
+"""Stretches of keys start at a multiple of this, so that products have even sizes."""
+
+
+@dataclass(frozen=True)
+class QueryBlock:
+    """Queries [start, stop) and the keys [first_key, stop) they can see.
+
+    Args:
+        start: First query.
+        stop: One past the last query, and past the last key.
+        first_key: First key.
+        bias: 0 where a query may attend, -inf elsewhere; shape (B or 1, 1, 1, W, K).
+    """
+
+    start: int
+    stop: int
+    first_key: int
+    bias: Tensor
+
+
+@dataclass(frozen=True)
+class PackingPlan:
+    """All blocks of a batch, made once and used by every layer."""
+
+    blocks: tuple[QueryBlock, ...]
+
+
+def document_starts(segment_ids: Tensor) -> Tensor:
+    """Return where each token's document begins in its row, int64, shape (B, T).
+
+    Args:
+        segment_ids: Equal for neighbours in one document, shape (B, T).
+
+    Returns:
+        Positions in the row.
+    """
+    places = torch.arange(segment_ids.shape[1], device=segment_ids.device).expand_as(segment_ids)
+    is_first = torch.ones_like(segment_ids, dtype=torch.bool)
+    is_first[:, 1:] = segment_ids[:, 1:] != segment_ids[:, :-1]
+    return places.where(is_first, 0).cummax(1).values
+
+
+def dense_mask(segment_ids: Tensor) -> Tensor | None:
+    """Return who may attend to whom, or None where plain causal attention does the same.
+
+    Args:
+        segment_ids: Equal for neighbours in one document, shape (B, T).
+
+    Returns:
+        bool, shape (B, 1, T, T), queries before keys; None if each row is one document.
+    """
+    starts = document_starts(segment_ids)
+    if not bool(starts.any()):
+        return None
+    places = torch.arange(segment_ids.shape[1], device=segment_ids.device)
+    return _may_attend(starts, places, places).unsqueeze(1)
+
+
+def plan_packing(segment_ids: Tensor, dtype: torch.dtype) -> PackingPlan:
+    """Cut a batch into blocks of queries.
+
+    Args:
+        segment_ids: Equal for neighbours in one document, shape (B, T).
+        dtype: Type of the attention scores.
+
+    Returns:
+        The plan, on the device of `segment_ids`.
+    """
+    starts = document_starts(segment_ids)
+    if bool((starts == starts[:1]).all()):
+        starts = starts[:1]
+    earliest = starts.amin(0).tolist()
+    length = segment_ids.shape[1]
+    return PackingPlan(
+        tuple(
+            _block(starts, begin, min(begin + QUERIES_PER_BLOCK, length), earliest[begin], dtype)
+            for begin in range(0, length, QUERIES_PER_BLOCK)
+        )
+    )
+
+
+def _block(
+    starts: Tensor, begin: int, stop: int, earliest: int, dtype: torch.dtype
+) -> QueryBlock:
+    first_key = earliest // KEY_ALIGNMENT * KEY_ALIGNMENT
+    places = torch.arange(first_key, stop, device=starts.device)
+    allowed = _may_attend(starts[:, begin:stop], places[begin - first_key :], places)
+    bias = torch.zeros(allowed.shape, dtype=dtype, device=starts.device)
+    bias.masked_fill_(~allowed, float("-inf"))
+    return QueryBlock(begin, stop, first_key, bias[:, None, None])
+
+
+def _may_attend(starts: Tensor, queries: Tensor, keys: Tensor) -> Tensor:
+    in_document = keys >= starts.unsqueeze(2)
+    return in_document & (keys <= queries.unsqueeze(1))
