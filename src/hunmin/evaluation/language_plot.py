@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hunmin.core.extras import require
+from hunmin.evaluation.bootstrap import MIN_GROUPS
 from hunmin.evaluation.plots import (
     BLUE,
     FAINT,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 ROWS_PER_PANEL = 70
 MAX_PANELS = 3
+# A log scale has no zero: a perfect score is drawn here.
+SMALLEST = 0.01
 OVERALL = "all"
 # Inches: the height of a row and the room around the rows, so that text never grows or overlaps.
 ROW, TOP, BOTTOM = 0.19, 1.3, 0.85
@@ -50,17 +53,20 @@ def plot_languages(report: Report, paths: Sequence[Path]) -> None:
     panels = [rows[i : i + ROWS_PER_PANEL] for i in range(0, len(rows), ROWS_PER_PANEL)]
     width = PANEL * len(panels)
     height = TOP + BOTTOM + ROW * (len(panels[0]) + 1)
-    right = 1.05 * max(_highest(aggregate) for _, aggregate in rows)
+    limits = _limits([aggregate for _, aggregate in rows])
     with new_figure(width, height) as figure:
         for number, panel in enumerate(panels):
             left, rows_height = PANEL * number + LEFT, ROW * (len(panel) + 1)
             bottom = height - TOP - rows_height
             inches = (left, bottom, PANEL - LEFT - RIGHT, rows_height)
             box = (inches[0] / width, inches[1] / height, inches[2] / width, inches[3] / height)
-            _draw_panel(figure.add_axes(box), panel, right)
+            _draw_panel(figure.add_axes(box, xscale="log"), panel, limits)
         _write_legend(figure, LEFT / width, 1 - 0.93 / height)
         write_title(figure, *_titles(report, len(rows) - 1))
-        note = "Compare marks within a row: languages differ in bytes per character."
+        note = (
+            "Compare marks within a row: languages differ in bytes per character. "
+            f"No line: fewer than {MIN_GROUPS} groups of documents."
+        )
         figure.text(0.2 / width, 0.16 / height, note, fontsize=8.5, color=MUTED)
         for path in paths:
             save_figure(figure, path)
@@ -78,9 +84,13 @@ def _value(aggregate: Aggregate, system: str) -> float:
     return aggregate.scores[system].bits_per_byte.value
 
 
-def _highest(aggregate: Aggregate) -> float:
-    estimates = [scores.bits_per_byte for scores in aggregate.scores.values()]
-    return max(max(estimate.value, estimate.high or 0.0) for estimate in estimates)
+def _limits(aggregates: Sequence[Aggregate]) -> tuple[float, float]:
+    estimates = [s.bits_per_byte for aggregate in aggregates for s in aggregate.scores.values()]
+    lowest = min(estimate.value if estimate.low is None else estimate.low for estimate in estimates)
+    highest = max(
+        estimate.value if estimate.high is None else estimate.high for estimate in estimates
+    )
+    return max(lowest, SMALLEST) / 1.1, 1.1 * max(highest, SMALLEST)
 
 
 def _titles(report: Report, num_shown: int) -> tuple[str, str]:
@@ -94,13 +104,16 @@ def _titles(report: Report, num_shown: int) -> tuple[str, str]:
     )
 
 
-def _draw_panel(axes: Axes, rows: Sequence[Row], right: float) -> None:
-    axes.set_xlim(0, right)
+def _draw_panel(axes: Axes, rows: Sequence[Row], limits: tuple[float, float]) -> None:
+    ticks = [2.0**power for power in range(-9, 9) if limits[0] <= 2.0**power <= limits[1]]
+    axes.set_xlim(limits)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
     axes.set_ylim(len(rows) - 0.3, -0.7)
     axes.grid(visible=False, axis="y")
     axes.spines["bottom"].set_visible(False)
     axes.tick_params(labeltop=False, labelsize=9)
-    axes.set_xlabel("bits per byte", fontsize=9)
+    axes.set_xlabel("bits per byte, log scale", fontsize=9)
     axes.set_yticks(range(len(rows)), [name for name, _ in rows], color=INK, fontsize=8.5)
     for place, (name, aggregate) in enumerate(rows):
         _draw_row(axes, place, aggregate)
