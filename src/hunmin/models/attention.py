@@ -61,7 +61,7 @@ def packed_attention(
     return attend_in_blocks(query.to(dtype), key.to(dtype), value.to(dtype), plan, scale), None
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def attend_in_blocks(
     query: Tensor, key: Tensor, value: Tensor, plan: PackingPlan, scale: float
 ) -> Tensor:
@@ -80,7 +80,9 @@ def attend_in_blocks(
     Note:
         Keeps the attention weights of all blocks for backward: at most B * H * T * T / 2 numbers.
     """
-    output: Tensor = _BlockAttention.apply(query, key, value, plan, scale)
+    output: Tensor = _BlockAttention.apply(  # type: ignore[no-untyped-call]
+        query, key, value, plan, scale
+    )
     return output
 
 

@@ -7,8 +7,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, GPT2Config, PreTrainedConfig, PreTrainedModel
-from transformers import Qwen3Config
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    PreTrainedConfig,
+    PreTrainedModel,
+    Qwen3Config,
+)
 
 from hunmin.core.errors import ContextLengthError, InputError, VocabularyError
 from hunmin.models.devices import explain_out_of_memory

@@ -31,7 +31,7 @@ def rms_norm(x: Tensor, gain_D: Tensor, epsilon: float) -> Tensor:
     Source:
         Zhang & Sennrich 2019 (arXiv:1910.07467), eq. 4.
     """
-    output: Tensor = _RmsNorm.apply(x, gain_D, epsilon, compute_dtype(x))
+    output: Tensor = _RmsNorm.apply(x, gain_D, epsilon, compute_dtype(x))  # type: ignore[no-untyped-call]
     return output
 
 
@@ -53,7 +53,7 @@ def normalized_rotation(
     Source:
         Su et al. 2021 (arXiv:2104.09864); halves instead of neighbours, as Llama and Qwen do.
     """
-    output: Tensor = _NormalizedRotation.apply(
+    output: Tensor = _NormalizedRotation.apply(  # type: ignore[no-untyped-call]
         heads, gain_E, epsilon, cos, sin, compute_dtype(heads)
     )
     return output
@@ -103,7 +103,7 @@ class _NormalizedRotation(torch.autograd.Function):
 
 
 def _inverse_root_mean_square(x: Tensor, epsilon: float) -> Tensor:
-    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    norm: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
     return norm.square_().mul_(1 / x.shape[-1]).add_(epsilon).rsqrt_()
 
 

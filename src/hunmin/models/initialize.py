@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel
 from torch import nn
+from transformers import PreTrainedModel
 
 from hunmin.core.hashing import seed_from
 

@@ -108,9 +108,11 @@ def chunked_cross_entropy(
     """
     dtype = compute_dtype(hidden_ND)
     if reduction == "none":
-        loss: Tensor = _TokenLosses.apply(hidden_ND, weight_VD, labels_N, chunk_tokens, dtype)
-        return loss
-    total: Tensor = _SummedLoss.apply(
+        token_losses: Tensor = _TokenLosses.apply(  # type: ignore[no-untyped-call]
+            hidden_ND, weight_VD, labels_N, chunk_tokens, dtype
+        )
+        return token_losses
+    total: Tensor = _SummedLoss.apply(  # type: ignore[no-untyped-call]
         hidden_ND, weight_VD, labels_N, chunk_tokens, dtype, reduction == "mean"
     )
     return total
@@ -119,16 +121,16 @@ def chunked_cross_entropy(
 def output_matrix(model: PreTrainedModel) -> Tensor:
     """Return the matrix that maps hidden states to logits, shape (V, D)."""
     projection = model.get_output_embeddings()
-    if not isinstance(projection, torch.nn.Linear) or projection.bias is not None:
+    soft_cap = getattr(model.config, "final_logit_softcapping", None)
+    if soft_cap is not None or getattr(projection, "bias", None) is not None:
         raise InputError(
-            "the chunked loss needs an output projection without bias",
+            "the chunked loss needs plain logits: a product with a matrix, no bias, no soft cap",
             where=type(model).__name__,
-            given=str(projection),
+            given=f"{projection}, final_logit_softcapping {soft_cap}",
             allowed="a causal language model such as GPT-2, Llama or Qwen3",
         )
-    if getattr(model.config, "final_logit_softcapping", None) is not None:
-        raise InputError("the chunked loss does not know soft-capped logits", given="Gemma 2")
-    return projection.weight
+    weight: Tensor = projection.weight
+    return weight
 
 
 class _SummedLoss(torch.autograd.Function):
@@ -145,7 +147,9 @@ class _SummedLoss(torch.autograd.Function):
         is_mean: bool,
     ) -> Tensor:
         num_scored = (labels_N != IGNORED_LABEL).sum().clamp(min=1)
-        scale = num_scored.float().reciprocal() if is_mean else torch.ones((), device=hidden_ND.device)
+        scale = (
+            num_scored.float().reciprocal() if is_mean else torch.ones((), device=hidden_ND.device)
+        )
         with torch.autocast(hidden_ND.device.type, enabled=False):
             weight = weight_VD.to(dtype)
             if not any(ctx.needs_input_grad):

@@ -101,9 +101,7 @@ def plan_packing(segment_ids: Tensor, dtype: torch.dtype) -> PackingPlan:
     )
 
 
-def _block(
-    starts: Tensor, begin: int, stop: int, earliest: int, dtype: torch.dtype
-) -> QueryBlock:
+def _block(starts: Tensor, begin: int, stop: int, earliest: int, dtype: torch.dtype) -> QueryBlock:
     first_key = earliest // KEY_ALIGNMENT * KEY_ALIGNMENT
     places = torch.arange(first_key, stop, device=starts.device)
     allowed = _may_attend(starts[:, begin:stop], places[begin - first_key :], places)

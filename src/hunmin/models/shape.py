@@ -79,7 +79,8 @@ def preferred_aspect(num_parameters: int) -> float:
     """
     if num_parameters <= 350_000_000:
         return 64.0
-    return 64.0 * min(2.0, (num_parameters / 350_000_000) ** (math.log(2) / math.log(20)))
+    exponent = math.log(2) / math.log(20)
+    return 64.0 * min(2.0, math.pow(num_parameters / 350_000_000, exponent))
 
 
 def shape_of_width(width: int, *, layers: int, num_parameters: int) -> Shape:

@@ -1,0 +1,144 @@
+"""Write a model as a Hugging Face folder that stock transformers and vLLM open."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from transformers import GenerationConfig, PreTrainedModel
+
+from hunmin.core.errors import ArtifactKindError, DiskFullError
+from hunmin.core.units import format_count
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What the README of a model says.
+
+    Args:
+        name: Heading.
+        summary: What it is and what it is for, a paragraph.
+        languages: BCP 47 tags of the training text.
+        license: Licence of the weights, an identifier of the Hugging Face hub such as apache-2.0.
+        facts: Lines of the table: training tokens, scores, sources; name to value.
+        limits: What it must not be used for, a paragraph.
+    """
+
+    name: str = "A hunmin language model"
+    summary: str = "A language model trained with hunmin."
+    languages: Sequence[str] = ()
+    license: str | None = None
+    facts: Mapping[str, object] = field(default_factory=dict)
+    limits: str = (
+        "It repeats what its training text says, errors and bias included, and invents facts. "
+        "Check its output before anyone relies on it."
+    )
+
+
+def save_model(
+    model: PreTrainedModel,
+    tokenizer_path: Path,
+    draft_path: Path,
+    *,
+    card: ModelCard | Mapping[str, object] | None = None,
+) -> None:
+    """Write config.json, model.safetensors, generation_config.json, tokenizer and README.md.
+
+    Args:
+        model: The model; it is not changed.
+        tokenizer_path: Folder with tokenizer.json.
+        draft_path: An existing folder, usually `ArtifactDraft.path`.
+        card: What the README says; a mapping fills its table of facts.
+
+    Raises:
+        ArtifactKindError: The tokenizer's folder has no tokenizer.json.
+        DiskFullError: No space is left.
+    """
+    _copy_tokenizer(tokenizer_path, draft_path)
+    model.generation_config = _generation_config(model)
+    try:
+        model.save_pretrained(draft_path)
+    except Exception as error:
+        if "No space left" not in str(error):
+            raise
+        raise DiskFullError(
+            "no space is left for the weights", where=draft_path, hint="free some and try again"
+        ) from error
+    if not isinstance(card, ModelCard):
+        card = ModelCard(facts=card or {})
+    readme = _model_card(model, card)
+    (draft_path / "README.md").write_text(readme, encoding="utf-8")
+
+
+def _copy_tokenizer(source: Path, target: Path) -> None:
+    if not (source / "tokenizer.json").is_file():
+        raise ArtifactKindError(
+            "this folder holds no tokenizer (no tokenizer.json)",
+            where=source,
+            hint="name the folder of a tokenizer, such as runs/quickstart/tokenizer",
+        )
+    for name in TOKENIZER_FILES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
+
+
+def _generation_config(model: PreTrainedModel) -> GenerationConfig:
+    """Bounded sampling by default: greedy decoding of small models repeats itself."""
+    config = model.config
+    return GenerationConfig(
+        bos_token_id=config.bos_token_id,
+        eos_token_id=config.eos_token_id,
+        pad_token_id=config.pad_token_id
+        if config.pad_token_id is not None
+        else config.eos_token_id,
+        do_sample=True,
+        temperature=0.8,
+        top_p=0.95,
+        max_new_tokens=128,
+    )
+
+
+def _model_card(model: PreTrainedModel, card: ModelCard) -> str:
+    header = [
+        "---",
+        "library_name: transformers",
+        "pipeline_tag: text-generation",
+        "tags: [hunmin]",
+    ]
+    if card.languages:
+        header.append(f"language: [{', '.join(card.languages)}]")
+    if card.license:
+        header.append(f"license: {card.license}")
+    rows = {
+        "architecture": type(model).__name__,
+        "parameters": format_count(sum(p.numel() for p in model.parameters())),
+        "vocabulary": model.config.vocab_size,
+        "context in tokens": model.config.max_position_embeddings,
+        "type of weights": str(next(model.parameters()).dtype).removeprefix("torch."),
+        **card.facts,
+    }
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    return "\n".join(
+        [
+            *header,
+            f"---\n\n# {card.name}\n\n{card.summary}\n",
+            f"| fact | value |\n|---|---|\n{table}\n",
+            f"## Use\n\n```python\n{_EXAMPLE}```\n",
+            f"## Limits\n\n{card.limits}\n",
+        ]
+    )
+
+
+_EXAMPLE = """\
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+folder = "."
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForCausalLM.from_pretrained(folder)
+prompt = tokenizer("<|endoftext|>", return_tensors="pt")
+print(tokenizer.decode(model.generate(**prompt)[0], skip_special_tokens=True))
+"""

@@ -1,0 +1,112 @@
+"""Open a model folder: one of hunmin's artifacts or any folder in the Hugging Face layout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from hunmin.core.artifact import MANIFEST_NAME, load_artifact
+from hunmin.core.errors import (
+    ArtifactKindError,
+    CorruptArtifactError,
+    InputError,
+    MissingInputError,
+    suggest,
+)
+from hunmin.models.devices import explain_out_of_memory
+
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+
+
+def load_model(
+    path: Path,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    verify: bool = True,
+) -> PreTrainedModel:
+    """Load a causal language model for evaluation and generation.
+
+    Args:
+        path: Folder with config.json and safetensors.
+        device: Where it shall lie.
+        dtype: Type of the weights.
+        verify: Compare the checksums of an artifact first.
+
+    Returns:
+        The model in evaluation mode.
+
+    Raises:
+        MissingInputError: There is no such folder.
+        ArtifactKindError: The folder holds no model.
+        InputError: Its weights are pickles, or its architecture needs code of its own.
+        CorruptArtifactError: A file is damaged.
+        OutOfMemoryError: It does not fit.
+    """
+    _check_folder(path)
+    if (path / MANIFEST_NAME).is_file():
+        load_artifact(path, "model", verify=verify)
+    _check_config(path / "config.json")
+    with explain_out_of_memory("load a smaller model, or on another device", where=str(path)):
+        try:
+            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+                path,
+                dtype=dtype,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                attn_implementation="sdpa",
+            )
+        except SafetensorError as error:
+            raise CorruptArtifactError(
+                "the weights cannot be read", where=path, given=str(error), hint="copy them again"
+            ) from error
+        return model.to(device).eval()
+
+
+def _check_folder(path: Path) -> None:
+    if not path.is_dir():
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise MissingInputError(
+            f"there is no such model folder.{suggest(path.name, siblings)}",
+            where=path,
+            hint="train one with `hunmin run RECIPE`, or name a Hugging Face folder",
+        )
+    if not (path / "config.json").is_file():
+        raise ArtifactKindError(
+            "this folder holds no model (no config.json)",
+            where=path,
+            hint="name the folder of a model, such as runs/quickstart/model",
+        )
+    if any(path.glob("*.safetensors")):
+        return
+    pickles = sorted(file.name for pattern in _PICKLES for file in path.glob(pattern))
+    raise InputError(
+        "the weights are pickles, which can run any code when opened"
+        if pickles
+        else "this folder holds no weights",
+        where=path,
+        given=", ".join(pickles) or "config.json alone",
+        allowed="model.safetensors",
+        hint="convert them where you trust them: model.save_pretrained(folder) of transformers",
+    )
+
+
+def _check_config(file: Path) -> None:
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CorruptArtifactError(
+            "the configuration cannot be read", where=file, given=str(error), hint="copy it again"
+        ) from error
+    if "auto_map" in config:
+        raise InputError(
+            "this model brings Python code of its own, and hunmin runs none from model folders",
+            where=file,
+            given=str(config["auto_map"]),
+            allowed="architectures that transformers has itself",
+        )
