@@ -115,6 +115,8 @@ def _fill(
     spool: Spool, spec: DataSpec, documents: Artifact, encoder: DocumentEncoder, split: Split
 ) -> None:
     num_documents, text_bytes = _survey(documents, split)
+    if num_documents == 0:
+        return
     num_workers = choose_num_workers(spec.num_workers, text_bytes)
     batches = slice_batches(read_documents(documents, split, encoder.columns))
     tokens = 0

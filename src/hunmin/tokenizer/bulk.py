@@ -7,7 +7,8 @@ points tried, but that is no theorem: a tokenizer must pass a self-test, else `t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -27,6 +28,9 @@ EncodeOne = Callable[[str], list[int]]
 # The split of GPT-2, with possessive quantifiers where they cannot change the result: long runs
 # then need no backtracking.
 GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
+_SAFE_CUT = re.compile(r"(?<=\w)(?=[ \n])")
+# A million ids as a Python list take some 40 MB.
+PIECE_CHARACTERS = 1_000_000
 SELF_TEST_TEXTS = 1_000
 SELF_TEST_MAX_CHARACTERS = 500_000
 _PROBES = (
@@ -62,7 +66,7 @@ class BulkEncoder:
         if self._engine == "tokenizers":
             return self._encode_slowly(texts)
         encode = self._fast_encode()
-        return [np.array(encode(text), dtype=np.uint32) for text in texts]
+        return [_encode_in_pieces(encode, text) for text in texts]
 
     def choose_engine(self, texts: Sequence[str]) -> Engine:
         """Return the engine to use for this tokenizer, and log why the faster one cannot be.
@@ -95,6 +99,32 @@ class BulkEncoder:
         if self._fast is None:
             self._fast = _tiktoken_encoder(self._definition)
         return self._fast
+
+
+def _encode_in_pieces(encode: EncodeOne, text: str) -> TokenIds:
+    if len(text) <= PIECE_CHARACTERS:
+        return np.array(encode(text), dtype=np.uint32)
+    return np.concatenate([np.array(encode(piece), dtype=np.uint32) for piece in cut_long(text)])
+
+
+def cut_long(text: str) -> Iterator[str]:
+    """Cut a long text where the GPT-2 split cuts it anyway, to bound the memory of encoding it.
+
+    Args:
+        text: Any text.
+
+    Yields:
+        Pieces of PIECE_CHARACTERS or somewhat more. The split never joins a letter or digit with
+        white space after it, so the pieces' ids joined are the ids of the text.
+    """
+    start = 0
+    while len(text) - start > PIECE_CHARACTERS:
+        cut = _SAFE_CUT.search(text, start + PIECE_CHARACTERS)
+        if cut is None:
+            break
+        yield text[start : cut.start()]
+        start = cut.start()
+    yield text[start:]
 
 
 def _limited(texts: Sequence[str]) -> list[str]:

@@ -9,8 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.support.texts import HARD_TEXTS, SENTENCES
 
+from hunmin.tokenizer import bulk
 from hunmin.tokenizer.bulk import BulkEncoder
 from hunmin.tokenizer.load import TextTokenizer
 
@@ -33,6 +36,20 @@ def test_both_engines_give_the_same_ids(tokenizer: TextTokenizer) -> None:
 def test_long_runs_do_not_blow_up(tokenizer: TextTokenizer) -> None:
     for text in ("a" * 100_000, "가" * 50_000, " " * 100_000, "^" * 100_000, "\n " * 50_000):
         assert tokenizer.decode(tokenizer.encode_batch([text])[0].tolist()) == text
+
+
+@given(text=st.text(alphabet="a가1 \n\t.'s\u3000\u0301", min_size=4, max_size=60))
+def test_long_texts_are_cut_where_it_changes_nothing(tokenizer: TextTokenizer, text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bulk, "PIECE_CHARACTERS", 3)
+        assert "".join(bulk.cut_long(text)) == text
+        ids = tokenizer.with_engine("tiktoken").encode_batch([text])[0]
+    assert ids.tolist() == tokenizer.encode(text)
+
+
+def test_long_texts_are_cut_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "PIECE_CHARACTERS", 3)
+    assert list(bulk.cut_long("물 한 잔을  주세요\n네")) == ["물 한", " 잔을", "  주세요", "\n네"]
 
 
 def test_split_agrees_on_every_kind_of_character(tokenizer: TextTokenizer) -> None:
@@ -106,8 +123,8 @@ def test_a_failed_self_test_falls_back(
     reference = TextTokenizer(
         json.dumps(definition | {"model": definition["model"] | {"merges": kept}})
     )
-    bulk = BulkEncoder(reference._tokenizer, definition)
+    encoder = BulkEncoder(reference._tokenizer, definition)
     with caplog.at_level(logging.INFO, logger="hunmin"):
-        ids = bulk.encode(TEXTS)
+        ids = encoder.encode(TEXTS)
     assert "other ids in the self-test" in caplog.text
     assert [row.tolist() for row in ids] == [reference.encode(text) for text in TEXTS]
