@@ -61,6 +61,8 @@ class FieldReader:
         )
 
     def _language(self, values: Mapping[str, Any], number: int) -> str:
+        if self._fields.language is None:
+            return self._source.language
         tag = _string(values, self._fields.language)
         if not tag:
             return self._source.language
@@ -80,5 +82,7 @@ class FieldReader:
 
 
 def _string(values: Mapping[str, Any], field: str | None) -> str | None:
-    value = None if field is None else values.get(field)
-    return None if value is None else str(value)
+    if field is None:
+        return None
+    value = values.get(field)
+    return value if value is None or isinstance(value, str) else str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
@@ -14,7 +15,7 @@ from hunmin.core.errors import InputError
 from hunmin.corpus.discover import InputFile, find_files
 from hunmin.corpus.jsonl import read_jsonl
 from hunmin.corpus.parquet import read_parquet
-from hunmin.corpus.records import Record, batched, cut_record
+from hunmin.corpus.records import Record, batched, cut_records
 from hunmin.corpus.spec import FilesSource
 from hunmin.corpus.textfile import read_text
 from hunmin.text.encoding import detect_encoding
@@ -44,12 +45,10 @@ class FileReader:
 
     def batches(self, advance: Advance) -> Iterator[pa.RecordBatch]:
         """Yield all records; `advance` is told of the bytes read from disk."""
-        yield from batched(
-            piece
-            for file in self._files
-            for record in self._records(file, advance)
-            for piece in cut_record(record, self._max_characters)
+        records = itertools.chain.from_iterable(
+            self._records(file, advance) for file in self._files
         )
+        yield from batched(cut_records(records, self._max_characters))
 
     def _records(self, file: InputFile, advance: Advance) -> Iterator[Record]:
         if file.format == "parquet":
@@ -110,3 +109,6 @@ class _Counted:
         data = self._raw.read(size) or b""
         self._advance(len(data))
         return data
+
+    def close(self) -> None:
+        self.closed = True

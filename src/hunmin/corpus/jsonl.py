@@ -14,6 +14,7 @@ from hunmin.corpus.spec import FilesSource
 from hunmin.text.lines import Line
 
 INVALID_JSON = "invalid JSON"
+_DECODER = json.JSONDecoder()
 NO_TEXT = "no text field"
 
 
@@ -57,9 +58,12 @@ def _parse(line: Line) -> tuple[dict[str, Any] | None, str]:
     if line.problem is not None:
         return None, line.problem
     try:
-        values = json.loads(line.text)
+        text = line.text.strip()
+        values, end = _DECODER.raw_decode(text)
     except (json.JSONDecodeError, RecursionError) as error:
         return None, str(error)
+    if end != len(text):
+        return None, f"more after the end of the object: char {end}"
     if not isinstance(values, dict):
         return None, f"a {type(values).__name__}, not an object"
     return values, ""

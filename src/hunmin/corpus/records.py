@@ -86,11 +86,16 @@ def cut(text: str, max_characters: int) -> list[str]:
     return [*pieces, text[start:]]
 
 
-def cut_record(record: Record, max_characters: int) -> Iterator[Record]:
-    """Yield the record, or its pieces if it is too long; the pieces stay one group."""
-    if len(record.text) <= max_characters:
-        yield record
-        return
+def cut_records(records: Iterable[Record], max_characters: int) -> Iterator[Record]:
+    """Yield the records, those that are too long in pieces; the pieces stay one group."""
+    for record in records:
+        if len(record.text) <= max_characters:
+            yield record
+        else:
+            yield from _pieces(record, max_characters)
+
+
+def _pieces(record: Record, max_characters: int) -> Iterator[Record]:
     name = f"{record.source}\x1f{record.key or record.text}"
     group = record.group or hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
     for index, piece in enumerate(cut(record.text, max_characters)):

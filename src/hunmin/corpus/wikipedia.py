@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from hunmin.core.errors import HunminError, InputError, MissingInputError
 from hunmin.core.extras import require
-from hunmin.corpus.records import Record, batched, cut_record, to_json
+from hunmin.corpus.records import Record, batched, cut_records, to_json
 from hunmin.corpus.spec import WikipediaSource
 
 HUB_NAME = "wikimedia/wikipedia"
@@ -45,11 +45,7 @@ class WikipediaReader:
 
     def batches(self, advance: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
         """Yield all records; `advance` is told of the articles read."""
-        yield from batched(
-            piece
-            for record in self._records(advance)
-            for piece in cut_record(record, self._max_characters)
-        )
+        yield from batched(cut_records(self._records(advance), self._max_characters))
 
     def _records(self, advance: Callable[[int], None]) -> Iterator[Record]:
         source = self._source

@@ -20,6 +20,7 @@ _COMMON_SYLLABLES = frozenset(
 )
 _MIN_COMMON_SHARE = 0.2
 _MIN_SYLLABLE_SHARE = 0.6
+_MIN_PLAIN_SHARE = 0.98
 
 
 class DetectedEncoding(NamedTuple):
@@ -137,10 +138,11 @@ def _by_mark(head: bytes, where: str) -> DetectedEncoding | None:
 
 
 def _utf16_or_refuse(head: bytes, where: str) -> DetectedEncoding:
-    """UTF-16 has its zero bytes all on one side of its pairs, and reads as plain text."""
-    for name, side in (("utf-16-le", 1), ("utf-16-be", 0)):
-        if b"\0" not in head[1 - side :: 2] and _reads_as_text(head, name):
-            return DetectedEncoding(name, 0)
+    """UTF-16 has zero bytes: take the byte order that reads as text with more ASCII in it."""
+    scores = {name: _ascii_in_text(head, name) for name in ("utf-16-le", "utf-16-be")}
+    best = max(scores, key=lambda name: scores[name])
+    if scores[best] > 0:
+        return DetectedEncoding(best, 0)
     offset = head.index(b"\0")
     raise TextEncodingError(
         f"this is not text: a zero byte at byte {offset}",
@@ -151,14 +153,14 @@ def _utf16_or_refuse(head: bytes, where: str) -> DetectedEncoding:
     )
 
 
-def _reads_as_text(data: bytes, encoding: str) -> bool:
-    decoder = codecs.getincrementaldecoder(encoding)()
+def _ascii_in_text(data: bytes, encoding: str) -> int:
+    """Return the number of ASCII characters, such as spaces, in what reads as text; else 0."""
     try:
-        text = decoder.decode(data)
+        text = codecs.getincrementaldecoder(encoding)().decode(data)[:4096]
     except UnicodeDecodeError:
-        return False
-    plain = sum(character.isprintable() or character in "\t\r\n" for character in text[:4096])
-    return bool(text) and plain >= 0.98 * min(len(text), 4096)
+        return 0
+    num_plain = sum(character.isprintable() or character in "\t\r\n" for character in text)
+    return sum(map(str.isascii, text)) if num_plain >= _MIN_PLAIN_SHARE * len(text) else 0
 
 
 def _first_sample_with_evidence(stream: BinaryIO, head: bytes) -> tuple[bytes, int]:

@@ -31,6 +31,7 @@ def detect(data: bytes) -> tuple[str, int]:
         (b"\xff\xfe" + KOREAN.encode("utf-16-le"), ("utf-16-le", 2)),
         (b"\xfe\xff" + KOREAN.encode("utf-16-be"), ("utf-16-be", 2)),
         (KOREAN.encode("utf-16-le"), ("utf-16-le", 0)),
+        ("가로등 가게가 각각 가까운 곳에 있다".encode("utf-16-be"), ("utf-16-be", 0)),
         ("Hello, world".encode("utf-16-be"), ("utf-16-be", 0)),
     ],
 )
