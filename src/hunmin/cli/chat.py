@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hunmin.cli.engine import open_engine
 from hunmin.cli.sampling import sampling_options, sampling_params
 from hunmin.cli.stdin import read_stdin_lines
 from hunmin.core.errors import HunminError, suggest
@@ -41,11 +42,11 @@ def command(model_folder: Path, **flags: Any) -> None:
     \b
     hunmin chat runs/quickstart --temperature 0.7
     """
-    from hunmin.serving.chat import begin_conversation
-    from hunmin.serving.folder import find_model_folder, load_engine
-
     params = sampling_params(flags)
-    with load_engine(model_folder, num_rows=1) as engine:
+    with open_engine(model_folder, num_rows=1) as engine:
+        from hunmin.serving.chat import begin_conversation
+        from hunmin.serving.folder import find_model_folder
+
         conversation = begin_conversation(engine, find_model_folder(model_folder))
         _notify("/help lists the commands")
         Chat(engine, conversation, params).run(_lines())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hunmin.cli.engine import open_engine
 from hunmin.cli.sampling import sampling_options, sampling_params
 from hunmin.cli.stdin import read_stdin_lines
 
@@ -46,11 +47,9 @@ def command(
     hunmin generate runs/quickstart --prompt "Turn on the" --max-tokens 20
     hunmin generate runs/quickstart --prompt "거실 불" --num 3 --seed 1 --json
     """
-    from hunmin.serving.folder import load_engine
-
     params = sampling_params(flags)
     texts = _read_prompts(prompts)
-    with load_engine(model_folder) as engine:
+    with open_engine(model_folder) as engine:
         if as_json:
             _print_json(engine, texts, params, num_samples)
         elif len(texts) * num_samples == 1:
@@ -72,8 +71,9 @@ def _read_prompts(prompts: tuple[str, ...]) -> list[str]:
 
 
 def _print_stream(engine: Engine, prompt: str, params: SamplingParams) -> None:
+    ids = engine.encode(prompt)
     click.echo(prompt, nl=False)
-    for chunk in engine.stream(prompt, params):
+    for chunk in engine.stream(ids, params):
         click.echo(chunk.text, nl=False)
     click.echo()
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import click
 
+from hunmin.cli.engine import open_engine
+from hunmin.core.extras import require
+
 
 @click.command("serve")
 @click.argument("model_folder", type=click.Path(path_type=Path))
@@ -47,19 +50,17 @@ def command(
     \b
     hunmin serve runs/quickstart --port 8000
     """
-    from hunmin.core.extras import require
-
-    for package in ("fastapi", "uvicorn"):
+    for package in ("fastapi", "uvicorn", "torch", "transformers"):
         require(package, extra="serve")
     from hunmin.serving.api import create_app
-    from hunmin.serving.folder import find_model_folder, load_engine, model_name
+    from hunmin.serving.folder import find_model_folder, model_name
     from hunmin.serving.server import Server, address_of, listen, refuse_open_exposure
 
     refuse_open_exposure(host, api_key=api_key, allow_no_key=allow_no_key)
     find_model_folder(model_folder)
     # The port is taken first: a busy one is told before the seconds that loading takes.
     listener = listen(host, port)
-    with listener, load_engine(model_folder, num_rows=num_rows, max_waiting=max_waiting) as engine:
+    with listener, open_engine(model_folder, num_rows=num_rows, max_waiting=max_waiting) as engine:
         model_id = name or model_name(model_folder)
         app = create_app(engine, model_id=model_id, api_key=api_key or None)
         greeting = _greeting(address_of(listener), model_id, has_key=bool(api_key))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hunmin.core.artifact import MANIFEST_NAME, load_artifact, read_manifest
+from hunmin.core.artifact import MANIFEST_NAME, read_manifest
 from hunmin.core.errors import ArtifactKindError, MissingInputError, suggest
-from hunmin.core.extras import require
+from hunmin.models.devices import pick_device
+from hunmin.models.load import load_model
 from hunmin.serving.engine import Engine
+from hunmin.tokenizer.load import load_tokenizer
 
 
 def find_model_folder(path: Path) -> Path:
@@ -79,13 +81,5 @@ def load_engine(path: Path, *, num_rows: int = 16, max_waiting: int = 64) -> Eng
         The running engine; close it when done.
     """
     folder = find_model_folder(path)
-    require("transformers", extra="train")
-    torch = require("torch", extra="train")
-    from hunmin.models.load import load_model
-    from hunmin.tokenizer.load import load_tokenizer
-
-    if (folder / MANIFEST_NAME).is_file():
-        load_artifact(folder, "model")
-    model = load_model(folder)
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
+    model = load_model(folder, device=pick_device())
     return Engine(model, load_tokenizer(folder), num_rows=num_rows, max_waiting=max_waiting)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -122,6 +124,19 @@ class Server(uvicorn.Server):
         Args:
             listener: As `listen` gives it; closed at the end.
         """
-        # uvicorn raises the signal again once all is shut down; for the user that is a clean end.
-        with listener, contextlib.suppress(KeyboardInterrupt):
+        with listener:
             self.run(sockets=[listener])
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Turn Ctrl-C and SIGTERM into a clean end; uvicorn would raise them again afterwards."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        signals = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in signals}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -9,7 +9,12 @@ import pytest
 from tests.support.tiny_models import save_folder, tiny_gpt2
 
 from hunmin.core.artifact import write_artifact
-from hunmin.core.errors import ArtifactKindError, CorruptArtifactError, MissingInputError
+from hunmin.core.errors import (
+    ArtifactKindError,
+    CorruptArtifactError,
+    InputError,
+    MissingInputError,
+)
 from hunmin.serving.folder import find_model_folder, load_engine, model_name
 from hunmin.serving.spec import SamplingParams
 
@@ -87,6 +92,6 @@ def test_code_beside_the_weights_is_never_run(tmp_path: Path) -> None:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config["auto_map"] = {"AutoConfig": "trap.Config", "AutoModelForCausalLM": "trap.Model"}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    with load_engine(folder) as engine:
-        assert engine.generate(["a"], SamplingParams(max_tokens=1))
+    with pytest.raises(InputError, match="Python code of its own"):
+        load_engine(folder)
     assert not marker.exists()
