@@ -74,7 +74,10 @@ class WikipediaReader:
             )
         if self._source.max_documents is not None:
             data = data.take(self._source.max_documents)
-        yield from data
+        try:
+            yield from data
+        except (OSError, pa.ArrowException) as error:
+            raise self._unreadable(error) from error
 
     def _open(self) -> Any:
         load = self._datasets.load_dataset
@@ -84,12 +87,19 @@ class WikipediaReader:
         try:
             return load(HUB_NAME, self._edition(), split="train", streaming=True)
         except (OSError, ValueError, ImportError) as error:
-            raise HunminError(
-                f"Wikipedia cannot be read from the hub: {type(error).__name__}: {error}",
-                where=f"{HUB_NAME}, {self._edition()}",
-                hint="check the network, the language's code and the snapshot, or fetch the "
-                "Parquet files and name their folder with `path`",
-            ) from error
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> HunminError:
+        problem = f"Wikipedia cannot be read: {type(error).__name__}: {error}"
+        if self._source.path is not None:
+            hint = "fetch the Parquet files again"
+            return HunminError(problem, where=self._source.path, hint=hint)
+        return HunminError(
+            problem,
+            where=f"{HUB_NAME}, {self._edition()}",
+            hint="check the network, the language's code and the snapshot, or fetch the Parquet "
+            "files and name their folder with `path`",
+        )
 
 
 def _local_files(folder: Path, edition: str) -> list[Path]:

@@ -195,7 +195,7 @@ def test_unknown_format_of_a_named_file_is_refused(tmp_path: Path) -> None:
 def test_wrong_text_field_is_told_with_a_suggestion(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"id": "1", "document": "좋다"}', encoding="utf-8")
     with pytest.raises(InputError) as error:
-        build(tmp_path, [str(tmp_path / "a.jsonl")], fields=FieldNames(text="documnt"))
+        build(tmp_path, [str(tmp_path / "a.jsonl")], fields=FieldNames(text="documents"))
     assert "Did you mean 'document'" in str(error.value)
     assert "id, document" in str(error.value)
 

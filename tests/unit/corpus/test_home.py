@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from hunmin.core.artifact import Artifact
-from hunmin.core.errors import InputError
+from hunmin.core.errors import InputError, MissingExtraError
 from hunmin.corpus.build import build_corpus
 from hunmin.corpus.documents import read_documents
 from hunmin.corpus.home.sampler import UtteranceSampler
@@ -207,6 +208,16 @@ def test_values_fall_back_to_the_base_language() -> None:
     assert texts_for("de-CH", "area") == texts_for("de", "area")
     assert texts_for("pt-BR", "message") == texts_for("pt", "message")
     assert texts_for("xx", "area") == ()
+
+
+@pytest.mark.parametrize("module", ["hassil", "home_assistant_intents"])
+def test_missing_package_names_its_install_command(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    available_languages.cache_clear()
+    with pytest.raises(MissingExtraError, match=r"pip install 'hunmin\[samples\]'"):
+        build_corpus(CorpusSpec(sources=(HomeAssistantSource(),)), Path("unused"))
 
 
 def test_unknown_language_is_refused_with_what_there_is() -> None:

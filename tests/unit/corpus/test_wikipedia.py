@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hunmin.core.errors import InputError, MissingInputError
+from hunmin.core.errors import HunminError, InputError, MissingInputError
 from hunmin.corpus.build import build_corpus
 from hunmin.corpus.documents import read_documents
 from hunmin.corpus.spec import CorpusSpec, WikipediaSource
@@ -65,6 +65,21 @@ def test_missing_folder_is_told(tmp_path: Path) -> None:
         build_corpus(
             spec_of(WikipediaSource(language="ko", path=tmp_path / "empty")), tmp_path / "out"
         )
+
+
+def test_hub_out_of_reach_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(HunminError, match=r"Wikipedia cannot be read(.|\n)*with `path`") as error:
+        build_corpus(spec_of(WikipediaSource(language="ko")), tmp_path / "out")
+    assert error.value.exit_code == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_damaged_file_is_told(tmp_path: Path, dump: Path) -> None:
+    second = sorted((dump / "20231101.ko").iterdir())[1]
+    second.write_bytes(second.read_bytes()[:-40])
+    with pytest.raises(HunminError, match=r"cannot be read(.|\n)*fetch the Parquet files again"):
+        build_corpus(spec_of(WikipediaSource(language="ko", path=dump)), tmp_path / "out")
 
 
 def test_other_columns_are_told(tmp_path: Path) -> None:
