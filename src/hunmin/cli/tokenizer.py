@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -58,7 +59,7 @@ def inspect_text(text: str, folder: Path, as_json: bool) -> None:
     from hunmin.tokenizer.inspect import inspect_pieces, render_pieces
     from hunmin.tokenizer.load import load_tokenizer
 
-    content = click.get_text_stream("stdin").read() if text == "-" else text
+    content = sys.stdin.read() if text == "-" else text
     pieces = inspect_pieces(load_tokenizer(folder), content)
     if as_json:
         click.echo(json.dumps([piece.as_dict() for piece in pieces], ensure_ascii=False, indent=2))

@@ -61,7 +61,7 @@ def prepare_machine(spec: TrainSpec, device: torch.device) -> Machine:
 def has_fast_bf16(device: torch.device) -> bool:
     """Tell whether bf16 matrix products are faster than fp32 ones on a device."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if hasattr(torch.cpu, "get_capabilities"):
         features = torch.cpu.get_capabilities()
         return bool(features.get("avx512_bf16") or features.get("amx_bf16"))

@@ -56,7 +56,7 @@ class OptimizerSet:
 
     def __init__(self, spec: AdamWSpec | MuonSpec, model: PreTrainedModel) -> None:
         groups = split_parameters(model)
-        self._names = {p: name for group in groups.values() for name, p in group}
+        self._names: dict[Tensor, str] = {p: n for group in groups.values() for n, p in group}
         if isinstance(spec, MuonSpec):
             self._optimizers = [_muon(spec, groups["matrix"])] if groups["matrix"] else []
             self._optimizers.append(_adamw(spec.adamw, groups["embedding"], groups["vector"]))
