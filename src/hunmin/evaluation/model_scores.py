@@ -20,6 +20,7 @@ from hunmin.evaluation.spec import EvaluateSpec
 from hunmin.models.devices import explain_out_of_memory, pick_device
 from hunmin.models.load import load_model
 from hunmin.models.loss import token_nll
+from hunmin.models.optimize import optimize_model
 from hunmin.tokenizer.load import TextTokenizer, load_tokenizer
 from hunmin.training.machine import has_fast_bf16
 
@@ -85,7 +86,7 @@ class _Scorer:
         self.device = pick_device()
         self.precision = _choose_precision(spec, self.device)
         self.tokenizer: TextTokenizer = load_tokenizer(model.path)
-        self.model: PreTrainedModel = load_model(model.path).to(self.device).eval()
+        self.model: PreTrainedModel = optimize_model(load_model(model.path, device=self.device))
         positions = int(self.model.config.max_position_embeddings)
         # Short texts fill long rows only at the price of attention between rows of padding.
         self.context = max(MIN_CONTEXT, min(positions, spec.microbatch_tokens))

@@ -79,7 +79,7 @@ def test_a_stage_that_cannot_be_read_does_not_hide_the_others(run_folder):
 
 def test_show_of_a_wrong_name_suggests_the_right_one(run_folder):
     with pytest.raises(MissingInputError, match="Did you mean 'first'"):
-        show_run(run_folder.parent / "frist")
+        show_run(run_folder.parent / "fist")
 
 
 def test_plot_of_runs_with_one_name_tells_them_apart(tmp_path, write_run):
