@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from hunmin.core.artifact import MANIFEST_NAME, load_artifact
 from hunmin.core.errors import (
@@ -103,6 +104,16 @@ def _check_config(file: Path) -> None:
         raise CorruptArtifactError(
             "the configuration cannot be read", where=file, given=str(error), hint="copy it again"
         ) from error
+    kind = config.get("model_type")
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        near = suggest(str(kind), MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+        raise InputError(
+            f"transformers has no causal language model of this kind.{near}",
+            where=file,
+            given=f"model_type {kind}",
+            allowed="gpt2, qwen3, llama and the others that AutoModelForCausalLM knows",
+            hint="check the folder, or install a newer transformers",
+        )
     if "auto_map" in config:
         raise InputError(
             "this model brings Python code of its own, and hunmin runs none from model folders",

@@ -1,0 +1,136 @@
+"""A packed document must be computed as if it were alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support.batches import packed_batch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from hunmin.core.errors import ContextLengthError
+from hunmin.models.attention import PACKED_ATTENTION, attend_in_blocks
+from hunmin.models.build import build_model, model_config
+from hunmin.models.forward import hidden_states
+from hunmin.models.optimize import optimize_model
+from hunmin.models.packing import QUERIES_PER_BLOCK, dense_mask, document_starts, plan_packing
+from hunmin.models.spec import ModelSpec
+
+SPECS = {
+    "hunmin": ModelSpec(layers=2, width=256, kv_heads=2),
+    "gpt2": ModelSpec(preset="kogpt2-125m", layers=2, width=96, heads=4),
+}
+ROWS = [(70, 5, 1, 64, 20), (1, 100, 2, 37, 20)]
+
+
+@pytest.fixture(params=SPECS)
+def model(request: pytest.FixtureRequest) -> PreTrainedModel:
+    config = model_config(SPECS[request.param], vocab_size=200, context=160)
+    return build_model(config, seed=1).eval()
+
+
+@pytest.mark.parametrize("optimized", [False, True])
+@torch.no_grad()
+def test_packed_logits_equal_those_of_the_document_alone(
+    model: PreTrainedModel, optimized: bool
+) -> None:
+    batch = packed_batch(ROWS)
+    alone = [
+        [model(input_ids=ids.unsqueeze(0)).logits[0] for ids in batch.input_ids[row].split(lengths)]
+        for row, lengths in enumerate(ROWS)
+    ]
+    if optimized:
+        optimize_model(model)
+    logits = model.lm_head(hidden_states(model, batch))
+    for row, documents in enumerate(alone):
+        torch.testing.assert_close(logits[row], torch.cat(documents), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimized", [False, True])
+@torch.no_grad()
+def test_crossing_rows_are_plain_causal(model: PreTrainedModel, optimized: bool) -> None:
+    batch = packed_batch(ROWS, crossing=True)
+    expected = model(input_ids=batch.input_ids).logits
+    if optimized:
+        optimize_model(model)
+    logits = model.lm_head(hidden_states(model, batch))
+    torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_row_longer_than_the_positions_is_refused(model: PreTrainedModel) -> None:
+    with pytest.raises(ContextLengthError, match="up to 160"):
+        hidden_states(model, packed_batch([(100, 61)]))
+
+
+def test_starts_and_masks_by_hand() -> None:
+    segments = torch.tensor([[0, 0, 1, 1, 1, 2]])
+    assert document_starts(segments).tolist() == [[0, 0, 2, 2, 2, 5]]
+    mask = dense_mask(segments)
+    assert mask is not None
+    assert mask[0, 0].int().tolist() == [
+        [1, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0],
+        [0, 0, 1, 0, 0, 0],
+        [0, 0, 1, 1, 0, 0],
+        [0, 0, 1, 1, 1, 0],
+        [0, 0, 0, 0, 0, 1],
+    ]
+    assert dense_mask(torch.zeros(2, 6, dtype=torch.int32)) is None
+
+
+def test_short_documents_need_few_keys() -> None:
+    batch = packed_batch([(8,) * 32])
+    plan = plan_packing(batch.segment_ids, torch.float32)
+    assert [block.start for block in plan.blocks] == [0, 64, 128, 192]
+    assert all(block.stop - block.first_key == QUERIES_PER_BLOCK for block in plan.blocks)
+
+
+def reference(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float) -> Tensor:
+    groups = query.shape[1] // key.shape[1]
+    scores = query @ key.repeat_interleave(groups, 1).transpose(2, 3) * scale
+    weights = scores.masked_fill(~mask, float("-inf")).softmax(-1)
+    return (weights @ value.repeat_interleave(groups, 1)).transpose(1, 2)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 90), min_size=1, max_size=6),
+    kv_heads=st.integers(1, 2),
+    groups=st.integers(1, 3),
+    seed=st.integers(0, 100),
+)
+def test_blocks_equal_dense_attention(
+    lengths: list[int], kv_heads: int, groups: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    batch = packed_batch([lengths, lengths[::-1]])
+    length = sum(lengths)
+    query = torch.randn(2, kv_heads * groups, length, 8, dtype=torch.float64, requires_grad=True)
+    key = torch.randn(2, kv_heads, length, 8, dtype=torch.float64, requires_grad=True)
+    value = torch.randn(2, kv_heads, length, 8, dtype=torch.float64, requires_grad=True)
+    mask = dense_mask(batch.segment_ids)
+    causal = torch.ones(length, length, dtype=torch.bool).tril()
+    plan = plan_packing(batch.segment_ids, torch.float64)
+    ours = attend_in_blocks(query, key, value, plan, 0.3)
+    expected = reference(query, key, value, causal if mask is None else mask, 0.3)
+    torch.testing.assert_close(ours, expected)
+    above = torch.randn_like(ours)
+    for gradient, wanted in zip(
+        torch.autograd.grad(ours, (query, key, value), above),
+        torch.autograd.grad(expected, (query, key, value), above),
+        strict=True,
+    ):
+        torch.testing.assert_close(gradient, wanted)
+
+
+def test_dropout_falls_back_to_the_dense_mask() -> None:
+    spec = SPECS["hunmin"].model_copy(update={"dropout": 0.5})
+    model = optimize_model(build_model(model_config(spec, vocab_size=200, context=160), seed=1))
+    assert model.config._attn_implementation == PACKED_ATTENTION
+    batch = packed_batch(ROWS)
+    torch.manual_seed(0)
+    first = hidden_states(model, batch)
+    second = hidden_states(model, batch)
+    assert not torch.equal(first, second)
