@@ -133,10 +133,12 @@ def _first_problem(problems: Sequence[Any]) -> tuple[str | None, str]:
     place = [str(part) for part in problems[0]["loc"] if part != "body"]
     if problems[0]["type"] == "json_invalid":
         return None, f"the body is not JSON: {problems[0]['ctx']['error']}"
+    if not place:
+        return None, "send a JSON object, with the header `content-type: application/json`"
     if place[:1] == ["prompt"] and len(place) > 1:
         # Each of the forms that a prompt may have complains; none of them knows of the others.
         return "prompt", "give a text, a list of texts, token ids, or a list of lists of token ids"
-    return (place[0] if place else None), str(problems[0]["msg"])
+    return place[0], str(problems[0]["msg"])
 
 
 async def _answer_http_error(_: Request, error: Exception) -> JSONResponse:

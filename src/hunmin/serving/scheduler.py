@@ -8,8 +8,9 @@ from collections import deque
 
 import torch
 
-from hunmin.core.errors import HunminError, OutOfMemoryError
+from hunmin.core.errors import HunminError
 from hunmin.core.logs import get_logger
+from hunmin.models.devices import explain_out_of_memory
 from hunmin.serving.errors import EngineBusyError, EngineClosedError
 from hunmin.serving.runner import Runner
 from hunmin.serving.sequence import Sequence
@@ -92,7 +93,8 @@ class Scheduler:
         with torch.inference_mode():
             while self._wait_for_work():
                 try:
-                    self._turn()
+                    with explain_out_of_memory("use fewer parallel texts or shorter prompts"):
+                        self._turn()
                 except Exception as error:  # noqa: BLE001 - the queue must outlive a failed batch
                     self._fail_started(_as_hunmin_error(error))
         self._fail_started(EngineClosedError("the engine was closed while this text was written"))
@@ -130,16 +132,7 @@ class Scheduler:
 def _as_hunmin_error(error: Exception) -> HunminError:
     if isinstance(error, HunminError):
         return error
-    text = str(error)
-    # CPU allocations fail with a RuntimeError, CUDA's with a subclass of it.
-    is_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "alloc" in text.lower()
-    if is_memory:
-        return OutOfMemoryError(
-            "not enough memory to continue these texts",
-            given=text.splitlines()[0] if text else type(error).__name__,
-            hint="use fewer parallel texts, shorter prompts, or a smaller model",
-        )
     logger.error("the model failed", exc_info=error)
     return HunminError(
-        "the model failed while it wrote this text", given=f"{type(error).__name__}: {text}"
+        "the model failed while it wrote this text", given=f"{type(error).__name__}: {error}"
     )

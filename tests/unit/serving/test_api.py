@@ -294,7 +294,7 @@ def test_neutral_values_of_options_that_are_not_offered_are_accepted(call: Call)
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"{", "the body is not JSON"), (b"", "Field required"), (b"[1]", "valid dictionary")],
+    [(b"{", "the body is not JSON"), (b"", "send a JSON object"), (b"[1]", "send a JSON object")],
 )
 def test_bodies_that_are_no_requests(call: Call, content: bytes, message: str) -> None:
     headers = {"content-type": "application/json"}
