@@ -151,7 +151,7 @@ def test_a_conversation_repeats_with_temperature_zero(terminal: Terminal, run_fo
 
 
 def test_mistakes_in_a_conversation_do_not_end_it(terminal: Terminal, run_folder: Path) -> None:
-    stdin = b"/rest\n/set temprature 1\n/set temperature hot\n/help\nTurn on\n"
+    stdin = b"/rest\n/set temper 1\n/set temperature hot\n/help\nTurn on\n"
     out = terminal("chat", run_folder, "--max-tokens", "2", stdin=stdin)
     assert terminal.exit_code == 0
     assert "no such command: /rest. Did you mean '/reset'?" in terminal.talk

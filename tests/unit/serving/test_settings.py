@@ -54,7 +54,7 @@ def test_settings_are_changed_as_typed(name: str, typed: str, value: object) -> 
 
 def test_an_unknown_setting_gets_a_suggestion() -> None:
     with pytest.raises(InputError, match="Did you mean 'temperature'") as caught:
-        change_setting(SamplingParams(), "temprature", "1")
+        change_setting(SamplingParams(), "temper", "1")
     assert "allowed: temperature, top_k" in str(caught.value)
 
 
