@@ -81,9 +81,7 @@ def measure(job: Job, options: argparse.Namespace, folder: Path) -> dict[str, Me
         OURS: hunmin_contender(job, folder, compile_blocks=compiled),
         TRAINER: trainer_contender(job, folder, compile_model=False),
         BARE: bare_contender(job, compile_blocks=False),
-        DOCUMENTS: hunmin_contender(
-            with_document_attention(job), folder, compile_blocks=compiled
-        ),
+        DOCUMENTS: hunmin_contender(with_document_attention(job), folder, compile_blocks=compiled),
     }
     if compiled:
         runs[TRAINER_COMPILED] = trainer_contender(job, folder, compile_model=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import click
 
 from hunmin.cli.stage import stage_command
+from hunmin.cli.stdin import read_stdin_lines
 
 
 class TrainByDefault(click.Group):
@@ -59,7 +59,7 @@ def inspect_text(text: str, folder: Path, as_json: bool) -> None:
     from hunmin.tokenizer.inspect import inspect_pieces, render_pieces
     from hunmin.tokenizer.load import load_tokenizer
 
-    content = sys.stdin.read() if text == "-" else text
+    content = "\n".join(read_stdin_lines()) if text == "-" else text
     pieces = inspect_pieces(load_tokenizer(folder), content)
     if as_json:
         click.echo(json.dumps([piece.as_dict() for piece in pieces], ensure_ascii=False, indent=2))

@@ -16,7 +16,7 @@ from hunmin.corpus.documents import read_documents
 from hunmin.models.load import load_model
 from hunmin.serving.engine import Engine
 from hunmin.serving.samples_spec import GenerateSpec, PromptSpec
-from hunmin.tokenizer.load import load_tokenizer
+from hunmin.tokenizer.load import TextTokenizer, load_tokenizer
 
 SAMPLES_NAME = "samples.jsonl"
 MAX_DOCUMENTS_READ = 20_000
@@ -62,9 +62,13 @@ def write_samples(
     Raises:
         EmptyCorpusError: Prompts are to be taken from held-out documents and there are none.
     """
-    prompts = spec.prompts or held_out_prompts(spec, documents)
-    engine = Engine(load_model(model.path), load_tokenizer(model.path))
-    with engine:
+    tokenizer = load_tokenizer(model.path)
+    with Engine(load_model(model.path), tokenizer) as engine:
+        max_tokens = engine.context // 2
+        prompts = spec.prompts or tuple(
+            prompt.model_copy(update={"text": shorten(prompt.text, tokenizer, max_tokens)})
+            for prompt in held_out_prompts(spec, documents)
+        )
         answers = engine.generate(
             [prompt.text for prompt in prompts], spec.sampling, num_samples=spec.num_samples
         )
@@ -129,6 +133,13 @@ def first_words(text: str, num_words: int) -> str:
     if len(words) > num_words:
         return " ".join(words[:num_words])
     return line[: max(1, len(line) // 3)]
+
+
+def shorten(text: str, tokenizer: TextTokenizer, max_tokens: int) -> str:
+    """Cut characters off the end of a text until it has at most so many tokens."""
+    while len(tokenizer.encode(text)) > max_tokens:
+        text = text[:-1]
+    return text
 
 
 def _as_markdown(texts: Sequence[WrittenText]) -> str:

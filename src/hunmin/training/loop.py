@@ -155,7 +155,7 @@ class Trainer:
             self.model.train()
             while self.state.step < self.plan.num_steps and self.stop_reason is None:
                 self._tell("before_step")
-                self._tell("after_step", self._step())
+                self._tell("after_step", self.step())
             self._tell("after_training")
         except BaseException as error:
             self._tell("on_error", error)
@@ -176,7 +176,15 @@ class Trainer:
 
     # -- one step --------------------------------------------------------------------------------
 
-    def _step(self) -> StepResult:
+    def step(self) -> StepResult:
+        """Do one optimizer step; callbacks are not told.
+
+        Returns:
+            Its metrics.
+
+        Raises:
+            TrainingDivergedError: The loss is not a number any more.
+        """
         started = time.perf_counter()
         batch = self.batches.batch(self.state.step)
         waited = time.perf_counter() - started
@@ -250,13 +258,21 @@ class Trainer:
         """Score held-out text, remember the best and tell the callbacks."""
         if self.held_out is None:
             return
-        result = self._score_held_out(self.held_out)
+        result = self.score_held_out(self.held_out)
         if self.state.best_loss is None or result.loss < self.state.best_loss:
             self.state.best_loss, self.state.best_step = result.loss, result.step
         self._tell("after_evaluation", result)
 
     @torch.no_grad()
-    def _score_held_out(self, held_out: TokenLoader) -> EvaluationResult:
+    def score_held_out(self, held_out: TokenLoader) -> EvaluationResult:
+        """Score the first batches of held-out text, always the same ones.
+
+        Args:
+            held_out: The batches.
+
+        Returns:
+            The scores.
+        """
         nats, tokens, num_bytes = 0.0, 0, 0
         with evaluation_mode(self.model):
             for index in range(self.plan.evaluation_batches):

@@ -138,8 +138,8 @@ class TrainSpec(Spec):
     )
     """Keys that watch the run; changing one does not stop a run from being resumed."""
 
-    @field_validator("duration")
+    @field_validator("duration", mode="before")
     @classmethod
-    def _check_duration(cls, value: str) -> str:
-        Duration.parse(value)
+    def _check_duration(cls, value: object) -> object:
+        Duration.parse(str(value))
         return value
