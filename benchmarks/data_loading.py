@@ -9,6 +9,7 @@ import argparse
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from corpus import benchmark_tokens
@@ -51,11 +52,10 @@ def main() -> None:
         data = DataSpec(num_workers=1)
         tokens, _ = benchmark_tokens(Path(folder), data, 8192)
         runs = {
-            context: (lambda context=context: tokens_per_second(tokens, context, size))
-            for size in [options.batch_tokens]
+            f"context {context}": partial(tokens_per_second, tokens, context, options.batch_tokens)
             for context in (256, 1024)
         }
-        results = interleave({f"context {c}": run for c, run in runs.items()}, options.rounds)
+        results = interleave(runs, options.rounds)
     rows = [
         (
             name,

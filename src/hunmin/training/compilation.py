@@ -40,12 +40,19 @@ def prepare_blocks(
         InputError: Compilation was asked for and there is no C++ compiler.
     """
     if spec.activation_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        enable_checkpointing(model)
     if not _wants_compilation(spec, plan, device):
         return False
     for block in transformer_blocks(model):
         block.compile(dynamic=False)
     return True
+
+
+def enable_checkpointing(model: PreTrainedModel) -> None:
+    """Recompute the activations of every block in the backward pass."""
+    new_name = getattr(model, "activation_checkpointing_enable", None)
+    enable = new_name or model.gradient_checkpointing_enable  # the name of older transformers
+    enable({"use_reentrant": False})
 
 
 def _wants_compilation(spec: TrainSpec, plan: TrainPlan, device: torch.device) -> bool:

@@ -114,6 +114,7 @@ def _assemble(job: TrainJob, plan: TrainPlan, tokenizer: TextTokenizer) -> Train
     machine = prepare_machine(job.train, device)
     config = model_config(job.model, vocab_size=tokenizer.size, context=job.data.context)
     model = build_model(config, seed=job.train.seed, device=device)
+    torch.manual_seed(job.train.seed)  # dropout; a checkpoint replaces this state
     optimizer = OptimizerSet(job.train.optimizer, model)
     compiled = prepare_blocks(model, job.train, plan, device)
     counts = count_parameters(config)

@@ -1,5 +1,7 @@
 """Durations, plans and schedules are pure functions."""
 
+from itertools import pairwise
+
 import pytest
 
 from hunmin.core.errors import InputError
@@ -54,7 +56,7 @@ def test_cosine_rises_and_falls_to_its_final_share() -> None:
     assert factors[:10] == pytest.approx([0.1 * k for k in range(1, 11)])
     assert factors[10] == 1.0
     assert factors[-1] == pytest.approx(0.1)
-    assert all(a >= b for a, b in zip(factors[10:], factors[11:], strict=False))
+    assert all(a >= b for a, b in pairwise(factors[10:]))
 
 
 @pytest.mark.parametrize("shape", ["linear", "sqrt"])
@@ -62,7 +64,7 @@ def test_stable_decay_is_flat_and_then_falls(shape: str) -> None:
     schedule = StableDecaySchedule(warmup=0.1, decay=0.2, final=0.0, shape=shape)
     factors = [learning_rate_factor(schedule, step, 100) for step in range(100)]
     assert factors[9:80] == [1.0] * 71
-    assert all(a > b > 0 for a, b in zip(factors[79:], factors[80:], strict=False))
+    assert all(a > b > 0 for a, b in pairwise(factors[79:]))
     last = 20 / 21
     assert factors[-1] == pytest.approx(1 - (last if shape == "linear" else last**0.5))
 
