@@ -6,7 +6,6 @@ import importlib
 import json
 import os
 import platform
-import shlex
 import shutil
 import sys
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ import click
 
 from hunmin import __version__
 from hunmin.core.environment import available_cores, cpu_name, source_commit
+from hunmin.core.extras import install_command
 from hunmin.core.units import format_bytes
 
 OLDEST_PYTHON = (3, 11)
@@ -155,29 +155,6 @@ def describe(found: Examination) -> list[str]:
     lines += [f"note: {note}" for note in found.notes]
     lines += [f"problem: {problem}" for problem in found.problems]
     return lines
-
-
-def install_command(extra: str) -> str:
-    """Return the command that installs an extra into the running Python.
-
-    Args:
-        extra: Name of the extra; empty for hunmin itself.
-
-    Returns:
-        A shell command: from the checkout when hunmin runs from one, else from the index.
-    """
-    wanted = f"[{extra}]" if extra else ""
-    pip = f"{shlex.quote(sys.executable)} -m pip install"
-    checkout = _checkout()
-    if checkout is None:
-        return f"{pip} {shlex.quote(f'hunmin{wanted}')}"
-    constraints = shlex.quote(str(checkout / "constraints" / "development.txt"))
-    return f"{pip} -c {constraints} -e {shlex.quote(f'{checkout}{wanted}')}"
-
-
-def _checkout() -> Path | None:
-    root = Path(__file__).resolve().parents[3]
-    return root if (root / "constraints" / "development.txt").is_file() else None
 
 
 def _version(package: str) -> str | None:

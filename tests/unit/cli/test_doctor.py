@@ -83,16 +83,6 @@ def test_broken_torch_is_reported_and_not_a_traceback(
     assert "PyTorch is installed but does not start: libcudart.so.13: not found" in output
 
 
-def test_install_command_uses_the_checkout_and_quotes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_checkout", lambda: Path("/home/a b/hunmin"))
-    assert doctor.install_command("train").endswith(
-        "-c '/home/a b/hunmin/constraints/development.txt' -e '/home/a b/hunmin[train]'"
-    )
-    monkeypatch.setattr(doctor, "_checkout", lambda: None)
-    assert doctor.install_command("train").endswith("-m pip install 'hunmin[train]'")
-    assert doctor.install_command("").endswith("-m pip install hunmin")
-
-
 def test_compiler_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     compiler = tmp_path / "my-c++"
     compiler.write_text("#!/bin/sh\n")

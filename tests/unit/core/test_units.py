@@ -1,7 +1,10 @@
 """Numbers as people write and read them."""
 
+from pathlib import Path
+
 import pytest
 
+from hunmin.core import extras
 from hunmin.core.errors import InputError, MissingExtraError
 from hunmin.core.extras import require
 from hunmin.core.hashing import seed_from, stable_hash
@@ -33,7 +36,7 @@ def test_formats() -> None:
 
 
 def test_missing_extra_names_its_install_command() -> None:
-    with pytest.raises(MissingExtraError, match=r"pip install 'hunmin\[train\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[train\]"):
         require("no_such_package_at_all", extra="train")
 
 
@@ -42,3 +45,13 @@ def test_seeds_depend_on_the_parts_alone() -> None:
     assert seed_from("ko", 1) != seed_from("ko1")
     assert seed_from("1") != seed_from(1)
     assert stable_hash({"a": 1, "b": 2}) == stable_hash({"b": 2, "a": 1})
+
+
+def test_install_command_uses_the_checkout_and_quotes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "_checkout", lambda: Path("/home/a b/hunmin"))
+    assert extras.install_command("train").endswith(
+        "-c '/home/a b/hunmin/constraints/development.txt' -e '/home/a b/hunmin[train]'"
+    )
+    monkeypatch.setattr(extras, "_checkout", lambda: None)
+    assert extras.install_command("train").endswith("-m pip install 'hunmin[train]'")
+    assert extras.install_command("").endswith("-m pip install hunmin")

@@ -216,7 +216,7 @@ def test_missing_package_names_its_install_command(
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     available_languages.cache_clear()
-    with pytest.raises(MissingExtraError, match=r"pip install 'hunmin\[samples\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[samples\]"):
         build_corpus(CorpusSpec(sources=(HomeAssistantSource(),)), Path("unused"))
 
 
