@@ -17,6 +17,7 @@ from hunmin.data.loader import TokenLoader
 from hunmin.data.spec import DataSpec
 from hunmin.models.build import build_model, model_config
 from hunmin.models.flops import train_flops_per_token
+from hunmin.models.optimize import optimize_model
 from hunmin.models.spec import ModelSpec
 from hunmin.training.checkpoint import CheckpointFolder
 from hunmin.training.compilation import prepare_blocks
@@ -90,7 +91,7 @@ def hunmin_contender(job: Job, folder: Path, *, compile_blocks: bool) -> Callabl
         compile="blocks" if compile_blocks else "none",
     )
     plan = derive_plan(spec, context=job.data.context, train_tokens=1)
-    model = job.build()
+    model = optimize_model(job.build())
     prepare_blocks(model, spec, plan, job.machine.device)
     trainer = HunminTrainer(
         spec=spec,

@@ -11,6 +11,7 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from hunmin.core.errors import ArtifactKindError, DiskFullError
 from hunmin.core.units import format_count
+from hunmin.models.quiet import without_progress_bars
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
@@ -61,7 +62,8 @@ def save_model(
     _copy_tokenizer(tokenizer_path, draft_path)
     model.generation_config = _generation_config(model)
     try:
-        model.save_pretrained(draft_path)
+        with without_progress_bars():
+            model.save_pretrained(draft_path)
     except Exception as error:
         if "No space left" not in str(error):
             raise

@@ -19,6 +19,7 @@ from hunmin.core.errors import (
     suggest,
 )
 from hunmin.models.devices import explain_out_of_memory
+from hunmin.models.quiet import without_progress_bars
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
@@ -52,7 +53,8 @@ def load_model(
     if (path / MANIFEST_NAME).is_file():
         load_artifact(path, "model", verify=verify)
     _check_config(path / "config.json")
-    with explain_out_of_memory("load a smaller model, or on another device", where=str(path)):
+    hint = "load a smaller model, or on another device"
+    with without_progress_bars(), explain_out_of_memory(hint, where=str(path)):
         try:
             model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
                 path,

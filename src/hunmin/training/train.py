@@ -24,6 +24,7 @@ from hunmin.models.build import build_model, count_parameters, model_config
 from hunmin.models.devices import explain_out_of_memory, pick_device
 from hunmin.models.export import save_model
 from hunmin.models.flops import train_flops_per_token
+from hunmin.models.optimize import optimize_model
 from hunmin.models.spec import ModelSpec
 from hunmin.tokenizer.load import TextTokenizer, load_tokenizer
 from hunmin.training.callbacks import Callback
@@ -113,7 +114,7 @@ def _assemble(job: TrainJob, plan: TrainPlan, tokenizer: TextTokenizer) -> Train
     device = pick_device()
     machine = prepare_machine(job.train, device)
     config = model_config(job.model, vocab_size=tokenizer.size, context=job.data.context)
-    model = build_model(config, seed=job.train.seed, device=device)
+    model = optimize_model(build_model(config, seed=job.train.seed, device=device))
     torch.manual_seed(job.train.seed)  # dropout; a checkpoint replaces this state
     optimizer = OptimizerSet(job.train.optimizer, model)
     compiled = prepare_blocks(model, job.train, plan, device)
