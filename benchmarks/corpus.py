@@ -14,7 +14,7 @@ from hunmin.tokenizer.train import train_tokenizer
 
 
 def benchmark_tokens(
-    folder: Path, data: DataSpec, vocab_size: int, *, utterances_per_language: int = 1500
+    folder: Path, data: DataSpec, vocab_size: int, *, utterances_per_language: int
 ) -> tuple[Artifact, int]:
     """Make token shards from scratch.
 
@@ -29,7 +29,7 @@ def benchmark_tokens(
     """
     source = HomeAssistantSource(max_utterances_per_language=utterances_per_language)
     documents = build_corpus(CorpusSpec(sources=(source,)), folder / "corpus")
-    spec = TokenizerSpec(vocab_size=vocab_size)
+    spec = TokenizerSpec(vocab_size=vocab_size, allow_smaller=True)
     tokenizer = train_tokenizer(spec, documents, folder / "tokenizer")
     tokens = write_shards(data, documents, tokenizer, folder / "data")
     return tokens, int(tokenizer.facts["vocab_size"])

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from corpus import benchmark_tokens
-from harness import interleave, markdown_table, write_result
+from harness import RESULTS, interleave, markdown_table, write_result
 
 from hunmin.core.artifact import Artifact
 from hunmin.data.loader import TokenLoader
@@ -24,6 +24,7 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--utterances", type=int, default=1500, help="per language")
     parser.add_argument("--batch-tokens", type=int, default=16_384)
     parser.add_argument(
         "--training-rate",
@@ -31,6 +32,7 @@ def parse_arguments() -> argparse.Namespace:
         required=True,
         help="tokens/s that training consumes on this machine (train_throughput prints it)",
     )
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
     return parser.parse_args()
 
 
@@ -50,7 +52,9 @@ def main() -> None:
     options = parse_arguments()
     with tempfile.TemporaryDirectory() as folder:
         data = DataSpec(num_workers=1)
-        tokens, _ = benchmark_tokens(Path(folder), data, 8192)
+        tokens, _ = benchmark_tokens(
+            Path(folder), data, 8192, utterances_per_language=options.utterances
+        )
         runs = {
             f"context {context}": partial(tokens_per_second, tokens, context, options.batch_tokens)
             for context in (256, 1024)
@@ -72,7 +76,7 @@ def main() -> None:
         "tokens_per_second": {name: result.values for name, result in results.items()},
     }
     title = f"Reading packed batches of {options.batch_tokens} tokens, one process"
-    write_result("data-loading", title, markdown_table(header, rows), details)
+    write_result("data-loading", title, markdown_table(header, rows), details, options.results)
 
 
 if __name__ == "__main__":

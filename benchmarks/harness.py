@@ -69,7 +69,9 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> s
     return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
 
 
-def write_result(name: str, title: str, table: str, details: dict[str, Any]) -> Path:
+def write_result(
+    name: str, title: str, table: str, details: dict[str, Any], folder: Path = RESULTS
+) -> Path:
     """Write a dated result as Markdown and JSON, with hardware, versions and commit.
 
     Args:
@@ -77,13 +79,14 @@ def write_result(name: str, title: str, table: str, details: dict[str, Any]) -> 
         title: First line.
         table: The Markdown table.
         details: Everything that was measured.
+        folder: Where results go.
 
     Returns:
         The Markdown file.
     """
     environment = describe_environment()
     date = datetime.now(UTC).date().isoformat()
-    path = RESULTS / f"{name}-{date}.md"
+    path = folder / f"{name}-{date}.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     versions = ", ".join(f"{key} {value}" for key, value in environment["versions"].items())
     where = f"{environment['processor']}, {environment['cores']} cores"

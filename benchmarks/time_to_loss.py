@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 from corpus import benchmark_tokens
-from harness import markdown_table, write_result
+from harness import RESULTS, markdown_table, write_result
 
 from hunmin.core.artifact import Artifact
 from hunmin.data.loader import TokenLoader
@@ -134,17 +134,19 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", default="5M", help="size dial of hunmin's model")
-    parser.add_argument("--gpt2-layers", type=int, default=6)
-    parser.add_argument("--gpt2-width", type=int, default=256)
+    parser.add_argument("--gpt2-layers", type=int, default=4)
+    parser.add_argument("--gpt2-width", type=int, default=320)
     parser.add_argument("--gpt2-rates", type=float, nargs="+", default=[6e-4, 2e-3])
     parser.add_argument("--shares", type=float, nargs="+", default=[0.67, 0.5, 0.4])
     parser.add_argument("--steps", type=int, default=150, help="steps of the GPT-2 recipe")
+    parser.add_argument("--utterances", type=int, default=4000, help="per language")
     parser.add_argument("--context", type=int, default=256)
     parser.add_argument("--batch-tokens", type=int, default=16_384)
     parser.add_argument("--microbatch-tokens", type=int, default=8_192)
     parser.add_argument("--vocab-size", type=int, default=8192)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--name", help="name of the result file")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
     return parser.parse_args()
 
 
@@ -155,7 +157,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = DataSpec(context=options.context, num_workers=1)
         tokens, vocab_size = benchmark_tokens(
-            Path(folder), data, options.vocab_size, utterances_per_language=4000
+            Path(folder), data, options.vocab_size, utterances_per_language=options.utterances
         )
         machine = prepare_machine(TrainSpec(), device)
         runs = make_runs(Contest(tokens, data, vocab_size, machine, options))
@@ -205,7 +207,7 @@ def report(runs: list[Run], options: argparse.Namespace, machine: Machine) -> No
         f"{options.batch_tokens} tokens, {machine.precision}"
     )
     name = options.name or f"time-to-loss-{machine.device.type}-{options.size}"
-    write_result(name, title, markdown_table(header, rows), details)
+    write_result(name, title, markdown_table(header, rows), details, options.results)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from contenders import (
     with_document_attention,
 )
 from corpus import benchmark_tokens
-from harness import Measurement, interleave, markdown_table, write_result
+from harness import RESULTS, Measurement, interleave, markdown_table, write_result
 
 from hunmin.data.spec import DataSpec
 from hunmin.models.spec import ModelSpec
@@ -49,18 +49,22 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--batch-tokens", type=int, default=8192)
     parser.add_argument("--microbatch-tokens", type=int, default=8192)
     parser.add_argument("--vocab-size", type=int, default=8192)
+    parser.add_argument("--utterances", type=int, default=1500, help="per language")
     parser.add_argument("--steps", type=int, default=4, help="steps per turn")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-compile", action="store_true", help="leave compiled contenders out")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--name", help="name of the result file")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
     return parser.parse_args()
 
 
 def build_job(options: argparse.Namespace, folder: Path) -> Job:
     """Return the job all contenders share."""
     data = DataSpec(context=options.context, cross_document_attention=True, num_workers=1)
-    tokens, vocab_size = benchmark_tokens(folder, data, options.vocab_size)
+    tokens, vocab_size = benchmark_tokens(
+        folder, data, options.vocab_size, utterances_per_language=options.utterances
+    )
     size = options.size if options.preset == "hunmin" else None
     device = torch.device(options.device)
     return Job(
@@ -130,7 +134,7 @@ def main() -> None:
         "flops_per_token": job.flops_per_token(),
         "tokens_per_second": {name: result.values for name, result in results.items()},
     }
-    write_result(name, title, table, details)
+    write_result(name, title, table, details, options.results)
 
 
 def _device_name(device: torch.device) -> str:

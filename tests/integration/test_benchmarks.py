@@ -1,0 +1,58 @@
+"""The benchmarks run, with tiny models, and write what they measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.support.recipes import ENVIRONMENT
+
+SHARED = ("contender", "hunmin", "HF Trainer", "bare loop")
+
+
+def run(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(script), *arguments],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_single_card_benchmarks_with_tiny_models(repository: Path, tmp_path: Path) -> None:
+    script = repository / "benchmarks" / "gpu" / "run.py"
+    result = run(script, "--tiny", "--results", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    tables = sorted(tmp_path.glob("*.md"))
+    assert [table.name[:6] for table in tables] == ["tiny-0", "tiny-1", "tiny-2", "tiny-3"]
+    throughput = tables[0].read_text(encoding="utf-8")
+    assert all(word in throughput for word in SHARED)
+    record = json.loads(tables[0].with_suffix(".json").read_text(encoding="utf-8"))
+    assert all(rate > 0 for rates in record["tokens_per_second"].values() for rate in rates)
+    assert "GPT-2 recipe" in tables[3].read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_data_loading_benchmark(repository: Path, tmp_path: Path) -> None:
+    script = repository / "benchmarks" / "data_loading.py"
+    options = ("--training-rate", "5000", "--rounds", "1", "--utterances", "20")
+    result = run(script, *options, "--results", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    (record,) = tmp_path.glob("*.json")
+    rates = json.loads(record.read_text(encoding="utf-8"))["tokens_per_second"]
+    assert set(rates) == {"context 256", "context 1024"}
+
+
+def test_a_missing_gpu_is_named(repository: Path) -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    result = run(repository / "benchmarks" / "gpu" / "run.py")
+    assert result.returncode == 2
+    assert "no CUDA device here" in result.stderr
