@@ -17,7 +17,12 @@ from typing import Any
 import click
 
 from hunmin import __version__
-from hunmin.core.environment import available_cores, cpu_name, source_commit
+from hunmin.core.environment import (
+    available_cores,
+    cpu_name,
+    find_compiler,
+    source_commit,
+)
 from hunmin.core.extras import install_command
 from hunmin.core.units import format_bytes
 
@@ -111,7 +116,7 @@ def examine() -> Examination:
     """
     torch, torch_problem = _load_torch()
     accelerators = _accelerators(torch)
-    compiler = _compiler()
+    compiler = find_compiler()
     return Examination(
         hunmin=__version__,
         commit=source_commit(),
@@ -193,7 +198,7 @@ def _notes(
 ) -> tuple[str, ...]:
     notes = []
     if compiler is None:
-        notes.append("without a C++ compiler train.compile stays off; install g++ or clang++")
+        notes.append("without a C++ compiler train.compile stays off; install g++, or set CXX")
     if torch is not None and not accelerators and shutil.which("nvidia-smi"):
         notes.append("PyTorch does not see the NVIDIA GPU of this machine: a build without CUDA?")
     return tuple(notes)
@@ -222,15 +227,6 @@ def _cuda_device(torch: Any, index: int) -> Accelerator:
     properties = torch.cuda.get_device_properties(index)
     # Ampere (8.0) was the first generation that computes in bfloat16.
     return Accelerator(properties.name, properties.total_memory, properties.major >= 8)
-
-
-def _compiler() -> str | None:
-    """Return the C++ compiler that torch.compile would call for code on the processor."""
-    for name in filter(None, (os.environ.get("CXX"), "g++", "clang++", "c++")):
-        path = shutil.which(name)
-        if path is not None:
-            return path
-    return None
 
 
 def _cpu_flags() -> tuple[str, ...]:

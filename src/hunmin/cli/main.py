@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 import hunmin
+from hunmin.core.atomic import is_disk_full
 from hunmin.core.errors import HunminError, suggest
 
 # verb: module, help line
@@ -124,7 +124,7 @@ def run_cli(arguments: Sequence[str] | None = None) -> int:
 
 def _explain_os_error(error: OSError) -> int:
     """Disks and permissions deserve a line; anything else is a fault of hunmin and is raised."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_disk_full(error):
         return _say(f"error: no space left while writing\n  given:   {error.filename}", 1)
     if isinstance(error, PermissionError):
         return _say(f"error: {error.filename}: permission denied", 2)

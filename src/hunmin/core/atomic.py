@@ -12,6 +12,8 @@ from pathlib import Path
 
 from hunmin.core.errors import DiskFullError
 
+_NO_SPACE_MARKS = ("No space left on device", "Disk quota exceeded")
+
 
 @contextlib.contextmanager
 def explain_disk_full(path: Path) -> Iterator[None]:
@@ -28,14 +30,21 @@ def explain_disk_full(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        if isinstance(error, DiskFullError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        if isinstance(error, DiskFullError) or not is_disk_full(error):
             raise
         raise DiskFullError(
             "no space left while writing; nothing half-written was kept",
             where=path,
             hint="free some space or choose another place with --run-dir, then run it again",
         ) from error
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Tell whether an error says "no space left"; libraries written in Rust give no errno."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return any(mark in str(error) for mark in _NO_SPACE_MARKS)
 
 
 def _fsync_tree(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -61,6 +62,12 @@ def describe_environment() -> dict[str, Any]:
         "processor": cpu_name(),
         "cores": available_cores(),
     }
+
+
+def find_compiler() -> str | None:
+    """Return the C++ compiler that torch.compile would call for code on the processor."""
+    default = "clang++" if sys.platform == "darwin" else "g++"
+    return shutil.which(os.environ.get("CXX") or default)
 
 
 def available_cores() -> int:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from hunmin.core.units import parse_count
+
+Count = Annotated[int, BeforeValidator(parse_count)]
+"""A whole number that a recipe may also write with a suffix, such as 64K or 1.5M."""
 
 
 class Spec(BaseModel):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -18,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hunmin.core.environment import available_cores
 from hunmin.core.errors import StageFailedError
 from hunmin.data.permutation import Int64s, UInt64s
 from hunmin.tokenizer.load import TextTokenizer
@@ -137,9 +137,7 @@ def choose_num_workers(requested: int | Literal["auto"], text_bytes: int) -> int
     """Return how many processes tokenize: one per core, fewer if each had little to do."""
     if requested != "auto":
         return requested
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, min(cores, text_bytes // _WORKER_MIN_BYTES))
+    return max(1, min(available_cores(), text_bytes // _WORKER_MIN_BYTES))
 
 
 def encode_batches(

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from hunmin.core.spec import Spec
-from hunmin.core.units import parse_count
+from hunmin.core.spec import Count, Spec
 
 MIN_CONTEXT = 8
 
-Count = Annotated[int, BeforeValidator(parse_count)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 

@@ -18,10 +18,10 @@ import numpy.typing as npt
 from hunmin.core.artifact import Artifact, load_artifact
 from hunmin.core.errors import ArtifactMismatchError, CorruptArtifactError, EmptyCorpusError
 from hunmin.core.spec import Spec
+from hunmin.corpus.documents import Split
 from hunmin.tokenizer.load import TextTokenizer
 
 TOKENS_KIND = "tokens"
-Split = Literal["train", "validation"]
 
 _verified: set[tuple[Path, str]] = set()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,8 +20,8 @@ from hunmin.models.devices import explain_out_of_memory, pick_device
 from hunmin.models.load import load_model
 from hunmin.models.loss import token_nll
 from hunmin.models.optimize import optimize_model
+from hunmin.models.precision import autocast, choose_precision
 from hunmin.tokenizer.load import TextTokenizer, load_tokenizer
-from hunmin.training.machine import has_fast_bf16
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -84,7 +83,9 @@ class _Scorer:
 
     def __init__(self, model: Artifact, spec: EvaluateSpec) -> None:
         self.device = pick_device()
-        self.precision = _choose_precision(spec, self.device)
+        self.precision = choose_precision(
+            spec.precision, self.device, where="evaluate.precision"
+        )
         self.tokenizer: TextTokenizer = load_tokenizer(model.path)
         self.model: PreTrainedModel = optimize_model(load_model(model.path, device=self.device))
         positions = int(self.model.config.max_position_embeddings)
@@ -113,17 +114,7 @@ class _Scorer:
     @torch.inference_mode()
     def _score_batch(self, batch: ScoringBatch) -> tuple[Floats, Counts]:
         scored = batch.labels != IGNORED_LABEL
-        with self._autocast():
+        with autocast(self.precision, self.device):
             nats = token_nll(self.model, batch.to(self.device)).cpu()
         return nats[scored].double().numpy(), batch.document_index[scored].numpy()
 
-    def _autocast(self) -> contextlib.AbstractContextManager[object]:
-        if self.precision == "fp32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
-
-
-def _choose_precision(spec: EvaluateSpec, device: torch.device) -> str:
-    if spec.precision != "auto":
-        return spec.precision
-    return "bf16" if has_fast_bf16(device) else "fp32"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hunmin.core.spec import Spec
+from hunmin.core.spec import Count, Spec
 
 
 class EvaluateSpec(Spec):
@@ -17,10 +17,10 @@ class EvaluateSpec(Spec):
     max_documents_per_language: int | None = Field(1000, ge=1)
     """Documents to score of each language, drawn at random; None for all. Raise it for narrower
     intervals."""
-    max_baseline_bytes: int | None = Field(200_000_000, ge=1)
+    max_baseline_bytes: Count | None = Field(200_000_000, ge=1)
     """Training text of the baselines, documents drawn at random; None for all. 50 MB take about 5
     seconds and 0.4 GB of memory. The report says how much was used."""
-    microbatch_tokens: int = Field(8192, ge=1)
+    microbatch_tokens: Count = Field(8192, ge=1)
     """Tokens per forward pass. Lower it if memory runs out."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """Arithmetic of matrix products; "auto" is bf16 where the hardware has it, else fp32. fp32

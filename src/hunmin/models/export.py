@@ -9,7 +9,8 @@ from pathlib import Path
 
 from transformers import GenerationConfig, PreTrainedModel
 
-from hunmin.core.errors import ArtifactKindError, DiskFullError
+from hunmin.core.atomic import explain_disk_full
+from hunmin.core.errors import ArtifactKindError
 from hunmin.core.units import format_count
 from hunmin.models.quiet import without_progress_bars
 
@@ -61,15 +62,8 @@ def save_model(
     """
     _copy_tokenizer(tokenizer_path, draft_path)
     model.generation_config = _generation_config(model)
-    try:
-        with without_progress_bars():
-            model.save_pretrained(draft_path)
-    except Exception as error:
-        if "No space left" not in str(error):
-            raise
-        raise DiskFullError(
-            "no space is left for the weights", where=draft_path, hint="free some and try again"
-        ) from error
+    with explain_disk_full(draft_path), without_progress_bars():
+        model.save_pretrained(draft_path)
     if not isinstance(card, ModelCard):
         card = ModelCard(facts=card or {})
     readme = _model_card(model, card)

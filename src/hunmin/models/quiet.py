@@ -1,4 +1,4 @@
-"""hunmin shows its own progress; the bars that transformers draws while it reads and writes do not."""
+"""Keeps transformers from drawing bars while it reads and writes: hunmin shows its own progress."""
 
 from __future__ import annotations
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from hunmin.core.spec import Spec
-from hunmin.core.units import parse_count
+from hunmin.core.spec import Count, Spec
 from hunmin.tokenizer.alphabet import NUM_BYTES
 
 BOUNDARY_TOKEN = "<|endoftext|>"
 PAD_TOKEN = "<|pad|>"
 REQUIRED_SPECIAL_TOKENS = (BOUNDARY_TOKEN, PAD_TOKEN)
-
-
-Count = Annotated[int, BeforeValidator(parse_count)]
 
 
 class TokenizerSpec(Spec):

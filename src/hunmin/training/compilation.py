@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from hunmin.core.environment import find_compiler
 from hunmin.core.errors import InputError
 from hunmin.training.plan import TrainPlan
 from hunmin.training.spec import TrainSpec
@@ -56,12 +55,12 @@ def enable_checkpointing(model: PreTrainedModel) -> None:
 
 
 def _wants_compilation(spec: TrainSpec, plan: TrainPlan, device: torch.device) -> bool:
-    has_compiler = device.type == "cuda" or shutil.which("g++") is not None
+    has_compiler = device.type == "cuda" or find_compiler() is not None
     if spec.compile == "blocks" and not has_compiler:
         raise InputError(
             "compiling for the CPU needs a C++ compiler",
             where="train.compile",
-            given="blocks, and no g++ on the PATH",
+            given="blocks, and no g++ on the PATH or named in CXX",
             allowed="none or auto",
             hint="install g++ (Debian: apt install g++)",
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from hunmin.core.environment import available_cores
-from hunmin.core.errors import InputError
+from hunmin.models.precision import Precision, autocast, choose_precision
 from hunmin.training.spec import TrainSpec
 
 _DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
@@ -27,15 +27,13 @@ class Machine:
     """
 
     device: torch.device
-    precision: str
+    precision: Precision
     flops_per_second: float
     threads: int
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Return a context in which matrix products run in the chosen precision."""
-        if self.precision == "fp32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return autocast(self.precision, self.device)
 
 
 def prepare_machine(spec: TrainSpec, device: torch.device) -> Machine:
@@ -53,29 +51,9 @@ def prepare_machine(spec: TrainSpec, device: torch.device) -> Machine:
     """
     threads = spec.threads or available_cores()
     torch.set_num_threads(threads)
-    precision = _choose_precision(spec, device)
+    precision = choose_precision(spec.precision, device, where="train.precision")
     rate = measure_matmul_rate(device, _DTYPES[precision])
     return Machine(device, precision, rate, threads)
-
-
-def has_fast_bf16(device: torch.device) -> bool:
-    """Tell whether bf16 matrix products are faster than fp32 ones on a device."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if hasattr(torch.cpu, "get_capabilities"):
-        features = torch.cpu.get_capabilities()
-        return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
-def _choose_precision(spec: TrainSpec, device: torch.device) -> str:
-    if spec.precision != "auto":
-        if spec.precision == "bf16" and device.type == "cuda" and not has_fast_bf16(device):
-            raise InputError(
-                "this GPU has no bf16 arithmetic", where="train.precision", allowed="fp32 or auto"
-            )
-        return spec.precision
-    return "bf16" if has_fast_bf16(device) else "fp32"
 
 
 def measure_matmul_rate(

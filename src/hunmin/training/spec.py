@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from hunmin.core.spec import Spec
+from hunmin.core.spec import Count, Spec
 from hunmin.training.duration import Duration
 
 
@@ -93,9 +93,9 @@ class TrainSpec(Spec):
 
     duration: str = "1 epochs"
     """How long: '500 steps', '2M tokens' or '3 epochs'."""
-    batch_tokens: int = Field(65_536, ge=1)
+    batch_tokens: Count = Field(65_536, ge=1)
     """Tokens per optimizer step over all processes; rounded down to whole sequences."""
-    microbatch_tokens: int = Field(16_384, ge=1)
+    microbatch_tokens: Count = Field(16_384, ge=1)
     """Tokens per forward and backward pass and process; lower it when memory runs out."""
     optimizer: Optimizer = MuonSpec()
     """The optimizer and its step sizes."""
@@ -109,11 +109,11 @@ class TrainSpec(Spec):
     """Compile every transformer block with torch.compile; auto decides by run length and device."""
     activation_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more arithmetic."""
-    loss_chunk_tokens: int = Field(2_048, ge=1)
+    loss_chunk_tokens: Count = Field(2_048, ge=1)
     """Tokens whose logits exist at one time; lower it when the vocabulary is large."""
     evaluate_every: int | None = Field(100, ge=1)
     """Steps between evaluations on held-out text; the last step always evaluates; null for none."""
-    evaluation_tokens: int = Field(65_536, ge=1)
+    evaluation_tokens: Count = Field(65_536, ge=1)
     """Held-out tokens scored at each evaluation."""
     early_stop: EarlyStopSpec | None = None
     """When to stop before the end; null for never."""
