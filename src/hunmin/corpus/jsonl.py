@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from hunmin.text.lines import Line
 INVALID_JSON = "invalid JSON"
 _DECODER = json.JSONDecoder()
 NO_TEXT = "no text field"
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read_jsonl(lines: Iterator[Line], file: InputFile, source: FilesSource) -> Iterator[Record]:
@@ -66,7 +68,17 @@ def _parse(line: Line) -> tuple[dict[str, Any] | None, str]:
         return None, f"more after the end of the object: char {end}"
     if not isinstance(values, dict):
         return None, f"a {type(values).__name__}, not an object"
+    if _SURROGATE_ESCAPE.search(text) and not _is_unicode(values):
+        return None, "half of a surrogate pair, which is not a character"
     return values, ""
+
+
+def _is_unicode(values: dict[str, Any]) -> bool:
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _no_text_field(

@@ -239,3 +239,13 @@ def test_source_without_a_name_is_called_like_its_first_path() -> None:
     assert FilesSource(paths=("data/korean.jsonl.zst",)).source_name == "korean"
     assert FilesSource(paths=("data/**/*.txt",)).source_name == "data"
     assert FilesSource(paths=("*.txt",)).source_name == "files"
+
+
+def test_half_a_surrogate_pair_is_rejected_and_a_whole_one_is_kept(tmp_path: Path) -> None:
+    lines = ['{"text": "a\\ud83d\\ude00"}', '{"text": "b\\ud83d"}', '{"text": "c"}']
+    (tmp_path / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    source = FilesSource(paths=(str(tmp_path / "a.jsonl"),))
+    spec = CorpusSpec(sources=(source,), validation_fraction=0)
+    artifact = build_corpus(spec, tmp_path / "documents")
+    assert artifact.facts["total"]["documents"] == 2
+    assert artifact.facts["rejects"] == {"invalid JSON": 1}
