@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,16 @@ import click
 import hunmin
 from hunmin.core.atomic import is_disk_full
 from hunmin.core.errors import HunminError, suggest
+
+# What a path that the user named can be: forbidden, read-only, in a file, a folder, too long.
+_USER_PATH_ERRORS = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+}
 
 # verb: module, help line
 VERBS: dict[str, tuple[str, str]] = {
@@ -123,11 +134,12 @@ def run_cli(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain_os_error(error: OSError) -> int:
-    """Disks and permissions deserve a line; anything else is a fault of hunmin and is raised."""
+    """Disks and paths deserve a line; anything else is a fault of hunmin and is raised."""
+    place = f"{error.filename}: " if error.filename is not None else ""
     if is_disk_full(error):
-        return _say(f"error: no space left while writing\n  given:   {error.filename}", 1)
-    if isinstance(error, PermissionError):
-        return _say(f"error: {error.filename}: permission denied", 2)
+        return _say(f"error: {place}no space left while writing", 1)
+    if error.errno in _USER_PATH_ERRORS:
+        return _say(f"error: {place}{error.strerror}\n  next:    name another path", 2)
     raise error
 
 

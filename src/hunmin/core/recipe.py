@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from hunmin.core.errors import MissingInputError, RecipeError, suggest
+from hunmin.core.errors import HunminError, MissingInputError, RecipeError, suggest
 from hunmin.core.yaml12 import KeyPath, Place, parse_yaml, read_yaml
 
 SpecType = TypeVar("SpecType", bound=BaseModel)
@@ -221,10 +221,19 @@ def _explain(problem: Any, key: KeyPath, value: dict[str, Any], spec_type: type[
         return "this key is required"
     if problem["type"] in ("union_tag_invalid", "literal_error", "enum"):
         return _explain_choice(problem)
+    cause = problem.get("ctx", {}).get("error")
+    if isinstance(cause, HunminError):
+        return _on_one_line(cause)
     given = problem.get("input")
     shown = "" if isinstance(given, dict) else f" (given: {given!r})"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{message[:1].lower()}{message[1:]}{shown}"
+
+
+def _on_one_line(error: HunminError) -> str:
+    details = {"given": error.given, "allowed": error.allowed, "next": error.hint}
+    told = "; ".join(f"{name}: {value}" for name, value in details.items() if value is not None)
+    return f"{error.problem} ({told})" if told else error.problem
 
 
 def _explain_choice(problem: Any) -> str:

@@ -74,7 +74,15 @@ def parse_yaml(text: str, source: str) -> tuple[Any, dict[KeyPath, Place]]:
     Raises:
         RecipeError: The text is not YAML, or a key stands twice.
     """
-    loader = Yaml12Loader(text)
+    try:
+        loader = Yaml12Loader(text)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise RecipeError(
+            "this is not valid YAML: a character that no text file holds",
+            where=str(Place(source, line)),
+            given=f"U+{ord(text[error.position]):04X}",
+        ) from error
     try:
         node = loader.get_single_node()
         if node is None:

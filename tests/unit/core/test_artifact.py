@@ -146,3 +146,15 @@ def test_atomic_text_keeps_the_old_file_when_the_disk_is_full(tmp_path: Path) ->
     atomic_write_text(path, "new")
     assert path.read_text(encoding="utf-8") == "new"
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_full_disk_is_recognised_in_errors_of_other_libraries(tmp_path: Path) -> None:
+    problem = (
+        'Error while serializing: I/O error: Os { code: 28, message: "No space left on device" }'
+    )
+    with (
+        pytest.raises(DiskFullError, match="no space left"),
+        write_artifact(tmp_path / "a", "checkpoint"),
+    ):
+        raise RuntimeError(problem)
+    assert not list(tmp_path.iterdir())
