@@ -107,7 +107,7 @@ def build_model(
     *,
     seed: int,
     device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
 ) -> PreTrainedModel:
     """Build a model with fresh weights.
 
@@ -115,7 +115,7 @@ def build_model(
         config: Its configuration.
         seed: Decides every weight, whatever the device and the number of threads.
         device: Where it shall lie.
-        dtype: Type of the weights.
+        dtype: Type of the weights; that of the configuration if None.
 
     Returns:
         The model in training mode, attention through scaled_dot_product_attention.
@@ -127,7 +127,7 @@ def build_model(
     with explain_out_of_memory(hint), torch.random.fork_rng(devices=[]):
         with torch.device(device):
             model: PreTrainedModel = AutoModelForCausalLM.from_config(
-                config, dtype=dtype, attn_implementation="sdpa"
+                config, dtype=dtype or config.dtype or torch.float32, attn_implementation="sdpa"
             )
         initialize_parameters(model, seed=seed)
     return model.train()

@@ -62,16 +62,18 @@ def normalized_rotation(
 class _RmsNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, gain_D: Tensor, epsilon: float, dtype: torch.dtype) -> Tensor:
+        ctx.input_dtype = x.dtype
         x = x.float()
         inverse = _inverse_root_mean_square(x, epsilon)
         ctx.save_for_backward(x, gain_D, inverse)
-        ctx.input_dtype = x.dtype
         return (x * inverse).mul_(gain_D).to(dtype)
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         x, gain_D, inverse = ctx.saved_tensors
-        grad_x, grad_gain = _norm_backward(upstream[0].float(), x * inverse, gain_D, inverse)
+        # A copy: the gradient from above may be shared with another branch, and is overwritten.
+        above = upstream[0].to(torch.float32, copy=True)
+        grad_x, grad_gain = _norm_backward(above, x * inverse, gain_D, inverse)
         return grad_x.to(ctx.input_dtype), grad_gain, None, None
 
 

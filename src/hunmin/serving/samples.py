@@ -13,6 +13,7 @@ from typing import Any
 from hunmin.core.artifact import Artifact, load_artifact, write_artifact
 from hunmin.core.errors import EmptyCorpusError
 from hunmin.corpus.documents import read_documents
+from hunmin.models.devices import pick_device
 from hunmin.models.load import load_model
 from hunmin.serving.engine import Engine
 from hunmin.serving.samples_spec import GenerateSpec, PromptSpec
@@ -63,7 +64,7 @@ def write_samples(
         EmptyCorpusError: Prompts are to be taken from held-out documents and there are none.
     """
     tokenizer = load_tokenizer(model.path)
-    with Engine(load_model(model.path), tokenizer) as engine:
+    with Engine(load_model(model.path, device=pick_device()), tokenizer) as engine:
         max_tokens = engine.context // 2
         prompts = spec.prompts or tuple(
             prompt.model_copy(update={"text": shorten(prompt.text, tokenizer, max_tokens)})

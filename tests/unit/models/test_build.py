@@ -145,3 +145,9 @@ def test_flops_count_matrices_and_half_of_attention() -> None:
     norms = 2 * (2 * 128 + 2 * 64) + 128
     matrices = 2 * block + norms + 640 * 128
     assert train_flops_per_token(config, 100) == 6 * (matrices + 2 * 128 * 100)
+
+
+def test_weights_have_the_type_of_the_recipe() -> None:
+    spec = ModelSpec(layers=2, width=64, dtype="bfloat16")
+    model = build_model(model_config(spec, vocab_size=320, context=32), seed=1)
+    assert model.dtype == torch.bfloat16

@@ -138,3 +138,11 @@ def test_norms_take_and_give_bf16() -> None:
     assert x.grad.dtype == torch.bfloat16
     assert gain.grad is not None
     assert gain.grad.dtype == torch.float32
+
+
+def test_a_norm_leaves_the_gradient_from_above_as_it_is() -> None:
+    x = torch.randn(2, 3, 8, requires_grad=True)
+    above = torch.randn(2, 3, 8)
+    before = above.clone()
+    rms_norm(x, torch.randn(8), 1e-6).backward(above)
+    assert torch.equal(above, before), "another branch may use the same tensor"
