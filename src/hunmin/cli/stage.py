@@ -65,7 +65,7 @@ def run_recipe(
     loaded = read_recipe(recipe, overrides)
     folder = run_dir or Path("runs") / loaded.spec.name
     if dry_run:
-        show_plan(loaded, folder, as_json=as_json)
+        show_plan(loaded, folder, as_json=as_json, until=until)
         return [], folder
     run = PipelineRun(loaded, folder, tell=lambda line: click.echo(line, err=True))
     outcomes = run.execute(until=until, force=force)
@@ -86,11 +86,13 @@ def describe(outcome: StageOutcome) -> dict[str, Any]:
     }
 
 
-def show_plan(loaded: LoadedRecipe[Recipe], folder: Path, *, as_json: bool) -> None:
+def show_plan(
+    loaded: LoadedRecipe[Recipe], folder: Path, *, as_json: bool, until: str | None = None
+) -> None:
     """Print every value of a recipe with its origin."""
     from hunmin.pipeline.dry_run import plan_run
 
-    values = plan_run(loaded, folder)
+    values = plan_run(loaded, folder, until)
     if as_json:
         click.echo(json.dumps([value.__dict__ for value in values], indent=2, ensure_ascii=False))
         return

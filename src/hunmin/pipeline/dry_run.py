@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -31,25 +32,31 @@ class PlannedValue:
     origin: str
 
 
-def plan_run(loaded: LoadedRecipe[Recipe], folder: Path) -> list[PlannedValue]:
+def plan_run(
+    loaded: LoadedRecipe[Recipe], folder: Path, until: str | None = None
+) -> list[PlannedValue]:
     """Return every value of a recipe with its origin, and what follows from them.
 
     Args:
         loaded: The recipe.
         folder: The run folder; artifacts there make more values known.
+        until: The last stage; None for all.
 
     Returns:
         Values in the order of the recipe; derived ones last.
     """
     recipe = loaded.spec
-    wanted = {stage.name for stage in wanted_stages(recipe)}
-    shown = {"name", "description", "use", *wanted} | ({"model"} if "train" in wanted else set())
+    wanted = {stage.name for stage in wanted_stages(recipe, until)}
+    builds_model = "train" in wanted or ("model" in recipe.model_fields_set and until is None)
+    shown = {"name", "description", "use", *wanted} | ({"model"} if builds_model else set())
     dump = recipe.model_dump(mode="json")
     values = [
         PlannedValue(".".join(map(str, key)), value, _origin(loaded, key))
         for key, value in _leaves({name: dump[name] for name in dump if name in shown}, ())
     ]
-    return values + list(_derived(recipe, folder, wanted))
+    if not builds_model or util.find_spec("transformers") is None:
+        return values
+    return values + list(_derived(recipe, folder))
 
 
 def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
@@ -73,20 +80,19 @@ def _origin(loaded: LoadedRecipe[Recipe], key: KeyPath) -> str:
     return "default"
 
 
-def _derived(recipe: Recipe, folder: Path, wanted: set[str]) -> Iterator[PlannedValue]:
-    if "train" not in wanted or recipe.data is None or recipe.train is None:
-        return
+def _derived(recipe: Recipe, folder: Path) -> Iterator[PlannedValue]:
     from hunmin.models.build import count_parameters, model_config
     from hunmin.training.plan import derive_plan
 
-    vocab_size = _vocab_size(recipe, folder)
-    if vocab_size is None:
-        return
-    counts = count_parameters(
-        model_config(recipe.model, vocab_size=vocab_size, context=recipe.data.context)
-    )
+    context = None if recipe.data is None else recipe.data.context
+    config = model_config(recipe.model, vocab_size=_vocab_size(recipe, folder), context=context)
+    counts = count_parameters(config)
+    yield _derive("model.vocabulary", config.vocab_size)
+    yield _derive("model.positions", config.max_position_embeddings)
     yield _derive("model.parameters", format_count(counts.total))
     yield _derive("model.parameters_without_embeddings", format_count(counts.non_embedding))
+    if recipe.data is None or recipe.train is None:
+        return
     tokens = _existing(folder, recipe, "data")
     if tokens is None:
         yield _derive("train.plan", "known when the data stage has counted the tokens")

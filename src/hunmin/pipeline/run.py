@@ -7,7 +7,7 @@ import fcntl
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import yaml
@@ -21,9 +21,11 @@ from hunmin.core.errors import (
     InputError,
     MissingInputError,
 )
+from hunmin.core.extras import require
 from hunmin.core.logs import get_logger
 from hunmin.core.recipe import LoadedRecipe
 from hunmin.core.units import format_duration
+from hunmin.pipeline.dry_run import plan_run
 from hunmin.pipeline.fingerprint import (
     StageRecord,
     fingerprint_stage,
@@ -69,6 +71,7 @@ class PipelineRun:
     folder: Path
     tell: Callable[[str], None] = logger.info
     outcomes: dict[str, StageOutcome] = field(default_factory=dict)
+    _until: str | None = field(default=None, init=False)
 
     def execute(self, *, until: str | None = None, force: bool = False) -> list[StageOutcome]:
         """Run what must run.
@@ -83,6 +86,7 @@ class PipelineRun:
         Raises:
             InputError: Another process works in the same run folder, or the recipe has no stage.
         """
+        self._until = until
         stages = wanted_stages(self.loaded.spec, until)
         if not stages:
             raise InputError(
@@ -109,6 +113,9 @@ class PipelineRun:
             self.tell(f"{stage.name}: up to date, skipped ({output})")
             self.outcomes[stage.name] = StageOutcome(stage.name, finished, None, record.seconds)
             return
+        for package in stage.packages:
+            require(package, extra="train")
+        self._write_plan()
         self.tell(f"{stage.name}: running, because {reason}")
         started = time.monotonic()
         for artifact in inputs.values():
@@ -134,11 +141,19 @@ class PipelineRun:
         return path
 
     def _write_run_files(self) -> None:
-        spec = self.loaded.spec.model_dump(mode="json", exclude_none=True)
-        text = yaml.safe_dump(spec, allow_unicode=True, sort_keys=False)
+        spec = self.loaded.spec.model_dump(mode="json")
+        # A null inside a section may replace another default: only missing sections are left out.
+        given = {key: value for key, value in spec.items() if value is not None}
+        text = yaml.safe_dump(given, allow_unicode=True, sort_keys=False)
         atomic_write_text(self.folder / "recipe.yaml", text)
         environment = json.dumps(describe_environment(), indent=2)
         atomic_write_text(self.folder / "environment.json", environment)
+
+    def _write_plan(self) -> None:
+        """Write what `--dry-run` shows, with all that is known by now."""
+        values = [asdict(value) for value in plan_run(self.loaded, self.folder, self._until)]
+        text = json.dumps({"values": values}, indent=2, ensure_ascii=False)
+        atomic_write_text(self.folder / "plan.json", text)
 
 
 def _finished_artifact(path: Path, kind: str) -> Artifact | None:

@@ -52,6 +52,7 @@ class Stage:
         layers: Folders of hunmin whose code decides its result.
         run: Does the work.
         outside: Describes inputs that are not artifacts, such as the user's files.
+        packages: Packages of the extra `train` that it cannot do without.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Stage:
     layers: tuple[str, ...]
     run: Callable[[StageContext], Artifact]
     outside: Callable[[Recipe], Any] | None = None
+    packages: tuple[str, ...] = ()
 
 
 def require_section(section: Section | None, name: str) -> Section:
@@ -148,6 +150,7 @@ def _run_generate(context: StageContext) -> Artifact:
 
 
 _TEXT = ("core", "text")
+_MODEL_PACKAGES = ("torch", "transformers", "safetensors")
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
@@ -187,6 +190,7 @@ STAGES: dict[str, Stage] = {
             sections=("data", "model", "train"),
             layers=(*_TEXT, "tokenizer", "data", "models", "training"),
             run=_run_train,
+            packages=_MODEL_PACKAGES,
         ),
         Stage(
             name="evaluate",
@@ -196,6 +200,7 @@ STAGES: dict[str, Stage] = {
             sections=("evaluate",),
             layers=(*_TEXT, "tokenizer", "data", "models", "evaluation"),
             run=_run_evaluate,
+            packages=_MODEL_PACKAGES,
         ),
         Stage(
             name="generate",
@@ -205,6 +210,7 @@ STAGES: dict[str, Stage] = {
             sections=("generate",),
             layers=(*_TEXT, "tokenizer", "models", "serving"),
             run=_run_generate,
+            packages=_MODEL_PACKAGES,
         ),
     )
 }
@@ -222,9 +228,12 @@ def wanted_stages(recipe: Recipe, until: str | None = None) -> list[Stage]:
     """
     if until is None:
         return [s for s in STAGES.values() if getattr(recipe, s.name) is not None]
-    names = _closure(until)
+    names = _closure(recipe, until)
     return [stage for stage in STAGES.values() if stage.name in names]
 
 
-def _closure(name: str) -> set[str]:
-    return {name}.union(*(_closure(need) for need in STAGES[name].needs))
+def _closure(recipe: Recipe, name: str) -> set[str]:
+    """Return a stage and all it needs; what is taken from another run needs nothing."""
+    if getattr(recipe.use, name, None) is not None:
+        return {name}
+    return {name}.union(*(_closure(recipe, need) for need in STAGES[name].needs))

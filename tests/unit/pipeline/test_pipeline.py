@@ -1,0 +1,85 @@
+"""Which stages a recipe wants, and what a run folder tells of the recipe and its plan."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hunmin.core.artifact import write_artifact
+from hunmin.core.errors import ArtifactKindError, ContextLengthError, MissingExtraError
+from hunmin.pipeline import stages
+from hunmin.pipeline.dry_run import plan_run
+from hunmin.pipeline.recipe import read_recipe
+from hunmin.pipeline.run import PipelineRun
+from hunmin.pipeline.stages import wanted_stages
+
+
+def write_recipe(folder: Path, more: str = "") -> Path:
+    (folder / "text.txt").write_text("one\n\ntwo\n\nthree\n", encoding="utf-8")
+    source = f"{{kind: files, paths: [{json.dumps(str(folder / 'text.txt'))}]}}"
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(
+        f"name: tiny\ncorpus:\n  sources: [{source}]\n  validation_fraction: 0\n{more}",
+        encoding="utf-8",
+    )
+    return recipe
+
+
+def test_what_comes_from_another_run_needs_no_section(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, "use: {train: other/model}\nevaluate: {}\n")
+    names = [stage.name for stage in wanted_stages(read_recipe(recipe).spec, "evaluate")]
+    assert names == ["corpus", "train", "evaluate"]
+
+
+def test_the_recorded_recipe_keeps_nulls_that_replace_a_default(tmp_path: Path) -> None:
+    more = "train: {clip_gradient_norm: null, checkpoint_every: null}\n"
+    loaded = read_recipe(write_recipe(tmp_path, more))
+    PipelineRun(loaded, tmp_path / "run").execute(until="corpus")
+    again = read_recipe(tmp_path / "run" / "recipe.yaml")
+    assert again.spec == loaded.spec
+
+
+def test_the_plan_is_written_with_origins_and_what_follows(tmp_path: Path) -> None:
+    loaded = read_recipe(write_recipe(tmp_path), ("corpus.seed=4",))
+    PipelineRun(loaded, tmp_path / "run").execute(until="corpus")
+    plan = json.loads((tmp_path / "run" / "plan.json").read_text(encoding="utf-8"))
+    by_key = {value["key"]: value for value in plan["values"]}
+    assert by_key["corpus.seed"] == {"key": "corpus.seed", "value": 4, "origin": "command line"}
+
+
+def test_a_preset_alone_tells_its_size(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("name: large\nmodel: {preset: hyperclova-82b}\n", encoding="utf-8")
+    values = {value.key: value.value for value in plan_run(read_recipe(recipe), tmp_path)}
+    assert values["model.parameters"] == "81.1B"
+    assert values["model.positions"] == 2048
+
+
+def test_a_context_beyond_the_positions_is_told_before_any_work(tmp_path: Path) -> None:
+    more = "tokenizer: {}\ndata: {context: 64}\nmodel: {context: 32}\ntrain: {}\n"
+    run = PipelineRun(read_recipe(write_recipe(tmp_path, more)), tmp_path / "run")
+    with pytest.raises(ContextLengthError, match=r"data\.context 64, model\.context 32"):
+        run.execute()
+    assert not (tmp_path / "run" / "corpus").exists()
+
+
+def test_a_missing_package_is_named_with_its_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = stages.STAGES["corpus"]
+    monkeypatch.setitem(
+        stages.STAGES, "corpus", stages.Stage(**{**vars(stage), "packages": ("no_such_package",)})
+    )
+    with pytest.raises(MissingExtraError, match="pip install"):
+        PipelineRun(read_recipe(write_recipe(tmp_path)), tmp_path / "run").execute()
+
+
+def test_a_replacement_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with write_artifact(tmp_path / "tokens", "tokens"):
+        pass
+    more = f"use: {{corpus: {json.dumps(str(tmp_path / 'tokens'))}}}\ntokenizer: {{}}\n"
+    run = PipelineRun(read_recipe(write_recipe(tmp_path, more)), tmp_path / "run")
+    with pytest.raises(ArtifactKindError, match="a documents artifact is needed"):
+        run.execute(until="tokenizer")
