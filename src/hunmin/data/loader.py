@@ -17,12 +17,12 @@ import numpy as np
 from hunmin.core.artifact import Artifact
 from hunmin.core.errors import ArtifactMismatchError, InputError
 from hunmin.core.hashing import seed_from
+from hunmin.corpus.documents import Split
 from hunmin.data.batch import IGNORED_LABEL, TokenBatch, batch_from_windows
 from hunmin.data.mixture import Mixture, group_shares
 from hunmin.data.permutation import Int64s, mix, permute
 from hunmin.data.spec import DataSpec
 from hunmin.data.tokens import (
-    Split,
     SplitFacts,
     TokensFacts,
     TokenStream,

@@ -15,7 +15,7 @@ from hunmin.core.errors import EmptyCorpusError
 from hunmin.core.logs import get_logger
 from hunmin.core.progress import progress
 from hunmin.core.units import format_count
-from hunmin.corpus.documents import part_paths, read_documents
+from hunmin.corpus.documents import Split, part_paths, read_documents
 from hunmin.data.encoding import (
     DocumentEncoder,
     EnginesDisagreeError,
@@ -27,7 +27,6 @@ from hunmin.data.spec import DataSpec
 from hunmin.data.spool import Spool
 from hunmin.data.tokens import (
     TOKENS_KIND,
-    Split,
     SplitFacts,
     TokensFacts,
     check_tokenizer,

@@ -83,9 +83,7 @@ class _Scorer:
 
     def __init__(self, model: Artifact, spec: EvaluateSpec) -> None:
         self.device = pick_device()
-        self.precision = choose_precision(
-            spec.precision, self.device, where="evaluate.precision"
-        )
+        self.precision = choose_precision(spec.precision, self.device, where="evaluate.precision")
         self.tokenizer: TextTokenizer = load_tokenizer(model.path)
         self.model: PreTrainedModel = optimize_model(load_model(model.path, device=self.device))
         positions = int(self.model.config.max_position_embeddings)
@@ -117,4 +115,3 @@ class _Scorer:
         with autocast(self.precision, self.device):
             nats = token_nll(self.model, batch.to(self.device)).cpu()
         return nats[scored].double().numpy(), batch.document_index[scored].numpy()
-
