@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
+from hunmin.cli.stage import shorten
 from hunmin.core.artifact import Artifact, load_artifact, read_manifest
 from hunmin.core.errors import HunminError
 from hunmin.core.units import format_bytes
@@ -39,7 +39,7 @@ def _describe(artifact: Artifact, *, verified: bool) -> list[str]:
         f"  written  {manifest.created} by hunmin {manifest.hunmin}, commit {manifest.commit}",
         "  facts",
     ]
-    lines += [f"    {key}: {_shorten(value)}" for key, value in manifest.facts.items()]
+    lines += [f"    {key}: {shorten(value, width=90)}" for key, value in manifest.facts.items()]
     return [*lines, "  made from", *_lineage(artifact, depth=2)]
 
 
@@ -62,8 +62,3 @@ def _find_parent(path: Path, digest: str) -> tuple[Artifact | None, str]:
     except HunminError:
         return None, "  (no longer there)"
     return (parent, "") if parent.digest == digest else (None, "  (replaced since)")
-
-
-def _shorten(value: object, width: int = 90) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= width else text[: width - 1] + "…"

@@ -97,13 +97,14 @@ def show_plan(
         click.echo(json.dumps([value.__dict__ for value in values], indent=2, ensure_ascii=False))
         return
     key_width = max(len(value.key) for value in values)
-    shown = [_shorten(value.value) for value in values]
+    shown = [shorten(value.value, width=48) for value in values]
     value_width = max(map(len, shown))
     for value, text in zip(values, shown, strict=True):
         click.echo(f"{value.key:<{key_width}}  {text:<{value_width}}  {value.origin}")
 
 
-def _shorten(value: Any, width: int = 48) -> str:
+def shorten(value: Any, *, width: int) -> str:
+    """Return a value as JSON of at most `width` characters."""
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= width else text[: width - 1] + "…"
 

@@ -3,7 +3,7 @@
 recipes/quickstart.yaml ── base: ──> recipes/common.yaml
         │  merged by key; a list replaces a list, a new `kind` replaces its whole block
         ▼
-+ overrides from the command line (`train.steps=100`)
++ overrides from the command line (`train.duration='100 steps'`)
         ▼
 Spec (frozen)  and  origins: key path -> file:line | command line | default
 """

@@ -41,7 +41,7 @@ def explain_out_of_memory(hint: str, *, where: str | None = None) -> Iterator[No
     """Turn a failed allocation into an error that says what to change.
 
     Args:
-        hint: What to change, such as "lower train.batch_size".
+        hint: What to change, such as "lower train.microbatch_tokens".
         where: What was being done.
 
     Yields:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from hunmin.core.extras import install_command
 from hunmin.core.logs import get_logger
 from hunmin.tokenizer.alphabet import piece_to_bytes
 
@@ -153,7 +154,7 @@ def _why_not_tiktoken(definition: Mapping[str, Any]) -> str | None:
     try:
         import tiktoken  # noqa: F401
     except ImportError:
-        return "tiktoken is not installed (pip install 'hunmin[fast]')"
+        return f"tiktoken is not installed ({install_command('fast')})"
     splitter = definition["pre_tokenizer"] or {}
     stock = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
     if any(splitter.get(key) != value for key, value in stock.items()):
