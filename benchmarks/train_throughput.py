@@ -81,11 +81,15 @@ def build_job(options: argparse.Namespace, folder: Path) -> Job:
 def measure(job: Job, options: argparse.Namespace, folder: Path) -> dict[str, Measurement]:
     """Let the contenders take turns; the first turn of each is warm-up."""
     compiled = not options.no_compile
+    # As `train.compile: auto` decides.
+    ours_compiled = compiled and job.machine.device.type == "cuda"
     runs = {
-        OURS: hunmin_contender(job, folder, compile_blocks=compiled),
+        OURS: hunmin_contender(job, folder, compile_blocks=ours_compiled),
         TRAINER: trainer_contender(job, folder, compile_model=False),
         BARE: bare_contender(job, compile_blocks=False),
-        DOCUMENTS: hunmin_contender(with_document_attention(job), folder, compile_blocks=compiled),
+        DOCUMENTS: hunmin_contender(
+            with_document_attention(job), folder, compile_blocks=ours_compiled
+        ),
     }
     if compiled:
         runs[TRAINER_COMPILED] = trainer_contender(job, folder, compile_model=True)

@@ -106,7 +106,7 @@ class TrainSpec(Spec):
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """Arithmetic of matrix products; auto is bf16 where the processor or GPU has it."""
     compile: Literal["auto", "none", "blocks"] = "auto"
-    """Compile every transformer block with torch.compile; auto decides by run length and device."""
+    """Compile every transformer block with torch.compile; auto does it for long runs on a GPU."""
     activation_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more arithmetic."""
     loss_chunk_tokens: Count = Field(2_048, ge=1)
