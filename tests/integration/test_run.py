@@ -75,6 +75,18 @@ def test_a_changed_text_is_noticed(recipe: Path, copy: Path) -> None:
     assert json.loads(result.stdout)[0]["ran_because"] == "its input changed: sources"
 
 
+def test_a_finished_run_outlives_its_sources(recipe: Path, copy: Path) -> None:
+    texts = recipe.parent / "texts"
+    texts.rename(recipe.parent / "moved")
+    try:
+        assert outcomes(recipe, copy) == dict.fromkeys(STAGES)
+        result = hunmin("corpus", recipe, "--run-dir", copy / "new")
+    finally:
+        (recipe.parent / "moved").rename(texts)
+    assert result.returncode == 2
+    assert "there is no such file or folder" in result.stderr
+
+
 def test_a_missing_result_is_made_again(recipe: Path, copy: Path) -> None:
     shutil.rmtree(copy / "samples")
     assert outcomes(recipe, copy)["generate"] == "its result is missing"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
+import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +59,12 @@ def _fsync_tree(folder: Path) -> None:
 
 
 def _temporary_sibling(path: Path) -> Path:
-    return path.with_name(f".{path.name}.tmp-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    return path.with_name(f".{path.name}.tmp-{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+
+
+def _host() -> str:
+    """A short name of this machine: process ids of others on a shared disk tell us nothing."""
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 def atomic_write_text(path: Path, text: str) -> None:
@@ -115,8 +122,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 def _remove_abandoned_drafts(path: Path) -> None:
     """A killed process leaves its draft behind; the next one that writes the same takes it away."""
-    for draft in path.parent.glob(f".{path.name}.tmp-*"):
-        if not _is_running(int(draft.name.split(".tmp-")[1].split("-")[0])):
+    for draft in path.parent.glob(f".{path.name}.tmp-{_host()}-*"):
+        if not _is_running(int(draft.name.split("-")[-2])):
             shutil.rmtree(draft, ignore_errors=True)
 
 

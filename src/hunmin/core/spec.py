@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -14,6 +14,9 @@ Count = Annotated[int, BeforeValidator(parse_count)]
 
 class Spec(BaseModel):
     """Base of every recipe section: frozen, no unknown keys, a meaning below each field."""
+
+    INDIFFERENT: ClassVar[frozenset[str]] = frozenset()
+    """Keys that decide how work is done and cannot change its result."""
 
     model_config = ConfigDict(
         frozen=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,8 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 class DataSpec(Spec):
     """How documents become token shards, and how batches are drawn from them."""
+
+    INDIFFERENT: ClassVar[frozenset[str]] = frozenset({"num_workers"})
 
     context: int = Field(default=1024, ge=MIN_CONTEXT)
     """Tokens in a row of a batch. Longer shows the model more at once and costs more attention;

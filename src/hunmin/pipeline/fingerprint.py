@@ -13,6 +13,7 @@ import hunmin
 from hunmin.core.artifact import Artifact
 from hunmin.core.atomic import atomic_write_text
 from hunmin.core.hashing import hash_sources, stable_hash
+from hunmin.core.spec import Spec
 from hunmin.pipeline.recipe import Recipe
 from hunmin.pipeline.stages import Stage
 
@@ -63,8 +64,11 @@ def fingerprint_stage(stage: Stage, recipe: Recipe, inputs: Mapping[str, Artifac
 
 def section_values(stage: Stage, recipe: Recipe) -> dict[str, Any]:
     """Return the recipe sections that decide a stage's result, as a JSON value."""
-    dump = recipe.model_dump(mode="json")
-    return {section: dump[section] for section in stage.sections}
+    values: dict[str, Any] = {}
+    for name in stage.sections:
+        section: Spec | None = getattr(recipe, name)
+        values[name] = section and section.model_dump(mode="json", exclude=set(section.INDIFFERENT))
+    return values
 
 
 @functools.cache

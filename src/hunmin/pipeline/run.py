@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from hunmin.core.recipe import LoadedRecipe
 from hunmin.core.units import format_duration
 from hunmin.pipeline.dry_run import plan_run
 from hunmin.pipeline.fingerprint import (
+    Fingerprint,
     StageRecord,
     fingerprint_stage,
     read_records,
@@ -102,25 +103,45 @@ class PipelineRun:
         return list(self.outcomes.values())
 
     def _run_or_skip(self, stage: Stage, *, force: bool) -> None:
-        recipe = self.loaded.spec
         inputs = {name: self.artifact(name) for name in stage.needs}
         output = self.folder / stage.folder
-        now = fingerprint_stage(stage, recipe, inputs)
         record = read_records(self.folder).get(stage.name)
         finished = _finished_artifact(output, stage.kind)
+        now = self._fingerprint(stage, inputs, record if finished is not None else None)
         reason = "you asked for it" if force else reason_to_run(now, record, finished)
-        if reason is None and finished is not None and record is not None:
+        if reason is not None:
+            self._run(stage, inputs, now, reason)
+        elif finished is not None and record is not None:
             self.tell(f"{stage.name}: up to date, skipped ({output})")
             self.outcomes[stage.name] = StageOutcome(stage.name, finished, None, record.seconds)
-            return
+
+    def _fingerprint(
+        self, stage: Stage, inputs: Mapping[str, Artifact], record: StageRecord | None
+    ) -> Fingerprint:
+        """Of a finished stage whose sources are gone, its result is what there is."""
+        try:
+            return fingerprint_stage(stage, self.loaded.spec, inputs)
+        except MissingInputError as error:
+            if record is None:
+                raise
+            logger.warning(
+                "%s: its result is used although its source is gone: %s", stage.name, error.problem
+            )
+            return record.fingerprint
+
+    def _run(
+        self, stage: Stage, inputs: Mapping[str, Artifact], now: Fingerprint, reason: str
+    ) -> None:
         for package in stage.packages:
             require(package, extra="train")
         self._write_plan()
+        output = self.folder / stage.folder
         self.tell(f"{stage.name}: running, because {reason}")
         started = time.monotonic()
         for artifact in inputs.values():
             load_artifact(artifact.path, artifact.manifest.kind, verify=True)
-        context = StageContext(recipe, self.folder, inputs, output, section_values(stage, recipe))
+        record = section_values(stage, self.loaded.spec)
+        context = StageContext(self.loaded.spec, self.folder, inputs, output, record)
         artifact = stage.run(context)
         seconds = round(time.monotonic() - started, 2)
         write_record(self.folder, stage.name, StageRecord(now, artifact.digest, seconds))

@@ -11,6 +11,7 @@ checkpoints/step-00000400/
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,12 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from hunmin.core.artifact import Artifact, load_artifact, write_artifact
-from hunmin.core.errors import CorruptArtifactError
+from hunmin.core.errors import (
+    ArtifactKindError,
+    ArtifactMismatchError,
+    CorruptArtifactError,
+    HunminError,
+)
 from hunmin.core.logs import get_logger
 from hunmin.training.optimizer import OptimizerSet
 from hunmin.training.state import TrainState
@@ -48,8 +54,8 @@ class CheckpointFolder:
 
     def steps(self) -> list[int]:
         """Return the steps that have a finished checkpoint, oldest first."""
-        folders = self.path.glob("step-*") if self.path.is_dir() else []
-        return sorted(int(f.name.removeprefix("step-")) for f in folders)
+        names = [f.name for f in self.path.iterdir()] if self.path.is_dir() else []
+        return sorted(int(name[5:]) for name in names if re.fullmatch(r"step-\d{8}", name))
 
     def save(self, model: PreTrainedModel, optimizer: OptimizerSet, state: TrainState) -> Path:
         """Write the checkpoint of the present step.
@@ -84,11 +90,12 @@ class CheckpointFolder:
         Raises:
             CorruptArtifactError: There are checkpoints and none of them is whole.
         """
-        damaged: list[CorruptArtifactError] = []
+        damaged: list[HunminError] = []
         for step in reversed(self.steps()):
             try:
                 return load_artifact(self.step_path(step), "checkpoint")
-            except CorruptArtifactError as error:
+            except (CorruptArtifactError, ArtifactKindError) as error:
+                # One that was being deleted when the process was killed has no manifest any more.
                 logger.warning("skipping a damaged checkpoint:\n%s", error)
                 damaged.append(error)
         if damaged:
@@ -100,6 +107,24 @@ class CheckpointFolder:
         for step in self.steps()[:-keep]:
             if step != best_step:
                 shutil.rmtree(self.step_path(step))
+
+
+def refuse_other_run(checkpoint: Artifact, identity: str) -> None:
+    """Refuse to go on from a checkpoint of another recipe or other data.
+
+    Args:
+        checkpoint: The checkpoint.
+        identity: Hash of what must be equal.
+
+    Raises:
+        ArtifactMismatchError: It belongs to another run.
+    """
+    if read_state(checkpoint)["identity"] != identity:
+        raise ArtifactMismatchError(
+            "this checkpoint belongs to a run with another recipe or other data",
+            where=checkpoint.path,
+            hint="move the folder of checkpoints away, or name another place with --run-dir",
+        )
 
 
 def restore(checkpoint: Artifact, model: PreTrainedModel, optimizer: OptimizerSet) -> TrainState:

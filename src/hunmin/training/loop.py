@@ -27,7 +27,7 @@ from hunmin.core.logs import get_logger
 from hunmin.data.loader import TokenBatch, TokenLoader
 from hunmin.models.loss import causal_lm_loss, token_nll
 from hunmin.training.callbacks.callback import Callback
-from hunmin.training.checkpoint import CheckpointFolder, restore
+from hunmin.training.checkpoint import CheckpointFolder, refuse_other_run, restore
 from hunmin.training.machine import Machine
 from hunmin.training.optimizer import OptimizerSet
 from hunmin.training.plan import TrainPlan
@@ -190,22 +190,21 @@ class Trainer:
         waited = time.perf_counter() - started
         factor = learning_rate_factor(self.spec.schedule, self.state.step, self.plan.num_steps)
         learning_rate = self.optimizer.set_factor(factor)
-        loss = self._backward(batch)
-        norm = self._clip()
+        loss = float(self._backward(batch))
+        norm = float(self._clip())
+        self._refuse_divergence(loss, norm)
         self.optimizer.step()
-        loss_value = float(loss)
         seconds = time.perf_counter() - started
         self.state.step += 1
         self.state.tokens += self.plan.tokens_per_step
         self.state.seconds += seconds
-        self._refuse_divergence(loss_value)
         rate = self.plan.tokens_per_step / seconds
         return StepResult(
             step=self.state.step,
             tokens=self.state.tokens,
-            loss=loss_value,
+            loss=loss,
             learning_rate=learning_rate,
-            gradient_norm=float(norm),
+            gradient_norm=norm,
             tokens_per_second=rate,
             mfu=rate * self.flops_per_token / self.machine.flops_per_second,
             data_wait_seconds=waited,
@@ -236,12 +235,13 @@ class Trainer:
             self.model.parameters(), math.inf if limit is None else limit
         )
 
-    def _refuse_divergence(self, loss: float) -> None:
-        if not math.isfinite(loss):
+    def _refuse_divergence(self, loss: float, gradient_norm: float) -> None:
+        """Called before the weights are touched, so that no checkpoint holds what is broken."""
+        if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
             raise TrainingDivergedError(
-                "the loss is not a number any more",
-                where=f"step {self.state.step}",
-                given=f"loss {loss}",
+                "the loss or its gradient is not a number any more",
+                where=f"step {self.state.step + 1}",
+                given=f"loss {loss}, gradient norm {gradient_norm}",
                 hint="lower train.optimizer.learning_rate, or lengthen train.schedule.warmup",
             )
 
@@ -304,10 +304,15 @@ class Trainer:
 
         Returns:
             Whether there was one.
+
+        Raises:
+            ArtifactMismatchError: The checkpoints belong to another recipe or other data.
+            CorruptArtifactError: There are checkpoints and none of them is whole.
         """
         checkpoint = self.checkpoints.newest_whole()
         if checkpoint is None:
             return False
+        refuse_other_run(checkpoint, self.checkpoints.identity)
         self.state = restore(checkpoint, self.model, self.optimizer)
         for callback in self.callbacks:
             if callback.name in self.state.callbacks:

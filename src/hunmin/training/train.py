@@ -73,7 +73,8 @@ class TrainJob:
     def identity(self) -> str:
         """Return a hash of all that decides the course of the losses."""
         decisive = self.train.model_dump(mode="json", exclude=set(TrainSpec.OBSERVING))
-        parts = [decisive, self.model.model_dump(mode="json"), self.data.model_dump(mode="json")]
+        data = self.data.model_dump(mode="json", exclude=set(self.data.INDIFFERENT))
+        parts = [decisive, self.model.model_dump(mode="json"), data]
         return stable_hash([*parts, self.tokens.digest, self.tokenizer.digest])
 
     def plan(self) -> TrainPlan:
@@ -100,14 +101,14 @@ def train_model(job: TrainJob) -> Artifact:
     tokenizer = load_tokenizer(job.tokenizer.path)
     check_tokenizer(job.tokens, tokenizer)
     _set_aside_other_run(job)
-    plan = job.plan()
-    trainer = _assemble(job, plan, tokenizer)
-    _write_plan(job, trainer)
-    trainer.resume()
     with explain_out_of_memory("lower train.microbatch_tokens or train.loss_chunk_tokens"):
-        state = _fit(trainer)
-    _refuse_unfinished(trainer)
-    return _export(job, trainer, state)
+        trainer = _assemble(job, job.plan(), tokenizer)
+        _write_plan(job, trainer)
+        trainer.resume()
+        with stop_on_signal(trainer.request_stop):
+            state = trainer.fit()
+        _refuse_unfinished(trainer)
+        return _export(job, trainer, state)
 
 
 def _assemble(job: TrainJob, plan: TrainPlan, tokenizer: TextTokenizer) -> Trainer:
@@ -205,11 +206,6 @@ def _write_plan(job: TrainJob, trainer: Trainer) -> None:
         "environment": describe_environment(),
     }
     atomic_write_text(job.folder / "plan.json", json.dumps(content, indent=2))
-
-
-def _fit(trainer: Trainer) -> TrainState:
-    with stop_on_signal(trainer.request_stop):
-        return trainer.fit()
 
 
 def _refuse_unfinished(trainer: Trainer) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hunmin.core.artifact import MANIFEST_NAME, Artifact, load_artifact, write_artifact
-from hunmin.core.atomic import atomic_write_text, recover_folder
+from hunmin.core.atomic import _host, atomic_write_text, recover_folder
 from hunmin.core.errors import (
     ArtifactKindError,
     CorruptArtifactError,
@@ -82,8 +82,8 @@ def test_a_kill_between_the_renames_is_undone(tmp_path: Path) -> None:
 def test_the_draft_of_a_killed_process_is_taken_away(tmp_path: Path) -> None:
     process = subprocess.Popen(["true"])
     process.wait()
-    abandoned = tmp_path / f".a.tmp-{process.pid}-12345678"
-    at_work = tmp_path / f".a.tmp-{os.getpid()}-12345678"
+    abandoned = tmp_path / f".a.tmp-{_host()}-{process.pid}-12345678"
+    at_work = tmp_path / f".a.tmp-{_host()}-{os.getpid()}-12345678"
     for draft in (abandoned, at_work):
         draft.mkdir()
     make(tmp_path / "a")

@@ -218,6 +218,39 @@ def test_an_interrupted_run_is_saved(make_job, monkeypatch: pytest.MonkeyPatch) 
     assert CheckpointFolder(job.folder / "checkpoints", "").steps()[-1] == 3
 
 
+def test_a_stop_at_any_moment_is_saved(make_job, monkeypatch: pytest.MonkeyPatch) -> None:
+    class LateStop(Callback):
+        def after_step(self, result) -> None:
+            if result.step == 3:
+                self.trainer.request_stop("SIGTERM received")
+
+    job = make_job()
+    original = train_module._callbacks
+    monkeypatch.setattr(train_module, "_callbacks", lambda job: [*original(job), LateStop()])
+    with pytest.raises(InterruptedRunError, match="after step 3 of 6"):
+        train_model(job)
+    assert CheckpointFolder(job.folder / "checkpoints", "").steps()[-1] == 3
+
+
+def test_checkpoints_of_another_run_are_refused(make_job) -> None:
+    job = make_job()
+    train_model(job)
+    (job.folder / "plan.json").unlink()
+    with pytest.raises(ArtifactMismatchError, match="another recipe or other data"):
+        train_model(make_job(seed=99))
+
+
+def test_a_half_deleted_checkpoint_and_foreign_folders_are_passed_over(make_job) -> None:
+    job = make_job(keep_checkpoints=3)
+    train_model(job)
+    checkpoints = CheckpointFolder(job.folder / "checkpoints", job.identity())
+    (checkpoints.step_path(6) / "manifest.json").unlink()
+    (checkpoints.path / "step-notes").mkdir()
+    newest = checkpoints.newest_whole()
+    assert newest is not None
+    assert newest.facts["step"] == 4
+
+
 def test_watching_a_run_otherwise_does_not_restart_it(make_job) -> None:
     identity = make_job().identity()
     assert make_job(log_every=7, keep_checkpoints=5).identity() == identity

@@ -28,6 +28,12 @@ class Checkpointer(Callback):
         self._keep_best = keep_best
         self._new_best = False
 
+    def after_training(self) -> None:
+        """Save the last step if it is not: a stop may be asked for at any moment."""
+        trainer = self.trainer
+        if trainer.state.step > 0 and trainer.checkpoints.steps()[-1:] != [trainer.state.step]:
+            trainer.save_checkpoint()
+
     def after_evaluation(self, result: EvaluationResult) -> None:
         """Remember whether this evaluation is the best so far."""
         self._new_best = self._keep_best and self.trainer.state.best_step == result.step

@@ -42,12 +42,19 @@ class EarlyStop(Callback):
         self._best: float | None = None
         self._without_improvement = 0
 
+    def before_training(self) -> None:
+        """A run that had stopped when it was killed stops again."""
+        self._stop_if_patience_is_over()
+
     def after_evaluation(self, result: EvaluationResult) -> None:
         """Count evaluations without improvement."""
         if self._best is None or result.loss < self._best - self._spec.min_improvement:
             self._best, self._without_improvement = result.loss, 0
             return
         self._without_improvement += 1
+        self._stop_if_patience_is_over()
+
+    def _stop_if_patience_is_over(self) -> None:
         if self._without_improvement >= self._spec.patience:
             self.trainer.request_stop(
                 f"no improvement in {self._without_improvement} evaluations in a row"
