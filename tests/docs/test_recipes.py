@@ -11,12 +11,29 @@ import pytest
 from hunmin.cli.main import run_cli
 from hunmin.core.yaml12 import parse_yaml
 from hunmin.pipeline.recipe import read_recipe
+from tests.support.recipes import write_texts
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RECIPES = sorted((REPOSITORY / "recipes").glob("*.yaml"))
 PAGES = sorted((REPOSITORY / "docs").rglob("*.md"))
 # Recipes that test_commands.py runs to the end through scripts/quickstart.
 RUN_ELSEWHERE = {"quickstart.yaml", "quickstart-text.yaml"}
+# Recipes that are run here with a small model and few steps.
+RUN_SMALL = {
+    "ko-125m-pretrain.yaml": (
+        "corpus.min_characters=1",
+        "corpus.validation_fraction=0.2",
+        "tokenizer.vocab_size=300",
+        "data.context=32",
+        "model.layers=2",
+        "model.width=64",
+        "model.heads=2",
+        "train.duration=4 steps",
+        "train.batch_tokens=128",
+        "train.microbatch_tokens=64",
+        "generate.sampling.max_tokens=8",
+    )
+}
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
@@ -41,7 +58,18 @@ def test_recipe_says_its_cost_and_can_be_shown(
 
 
 def test_every_recipe_is_run_by_a_test() -> None:
-    assert {recipe.name for recipe in RECIPES} == RUN_ELSEWHERE
+    assert {recipe.name for recipe in RECIPES} == RUN_ELSEWHERE | set(RUN_SMALL)
+
+
+@pytest.mark.parametrize("name", RUN_SMALL)
+def test_recipe_runs_with_a_small_model(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = write_texts(tmp_path / "texts")
+    overrides = (f"corpus.sources.0.paths=[{texts}]", *RUN_SMALL[name])
+    recipe = REPOSITORY / "recipes" / name
+    assert run_cli(["run", str(recipe), *overrides, "--run-dir", str(tmp_path / "run")]) == 0
+    assert "bits per byte" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("page", "block"), blocks("yaml"))
