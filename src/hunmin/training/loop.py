@@ -276,12 +276,13 @@ class Trainer:
         nats, tokens, num_bytes = 0.0, 0, 0
         with evaluation_mode(self.model):
             for index in range(self.plan.evaluation_batches):
-                batch = held_out.batch(index).to(self.machine.device)
+                batch = held_out.batch(index)
+                num_bytes += int(self.token_bytes[batch.labels].sum())
+                batch = batch.to(self.machine.device)
                 with self.machine.autocast():
                     nll = token_nll(self.model, batch)
                 nats += float(nll.double().sum())
                 tokens += batch.labels.numel()
-                num_bytes += int(self.token_bytes[batch.labels].sum())
         return EvaluationResult(
             step=self.state.step,
             tokens=self.state.tokens,

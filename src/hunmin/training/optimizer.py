@@ -101,8 +101,7 @@ class OptimizerSet:
                 for parameter in group["params"]:
                     state = by_parameter.get(self._names[parameter], {})
                     optimizer.state[parameter] = {
-                        entry: value.to("cpu" if entry == "step" else parameter.device)
-                        for entry, value in state.items()
+                        entry: value.to(parameter.device) for entry, value in state.items()
                     }
 
 
