@@ -7,11 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.support.recipes import write_texts
 
 from hunmin.cli.main import run_cli
 from hunmin.core.yaml12 import parse_yaml
 from hunmin.pipeline.recipe import read_recipe
-from tests.support.recipes import write_texts
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RECIPES = sorted((REPOSITORY / "recipes").glob("*.yaml"))
