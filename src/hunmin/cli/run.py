@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -36,7 +39,7 @@ def command(
     if outcomes and not as_json:
         from hunmin.pipeline.summary import summarize
 
-        click.echo(summarize(outcomes, folder))
+        click.echo(summarize(outcomes, folder, program_name()))
 
 
 def _check_stage(name: str | None) -> None:
@@ -50,3 +53,13 @@ def _check_stage(name: str | None) -> None:
             given=name,
             allowed=", ".join(STAGES),
         )
+
+
+def program_name() -> str:
+    """Return what a person types to call hunmin again from this folder."""
+    if shutil.which("hunmin") is not None:
+        return "hunmin"
+    called = Path(sys.argv[0])
+    if called.name != "hunmin":
+        return f"{Path(sys.executable).name} -m hunmin"
+    return os.path.relpath(called) if called.is_absolute() else str(called)

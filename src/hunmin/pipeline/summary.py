@@ -9,12 +9,13 @@ from hunmin.core.units import format_count, format_duration
 from hunmin.pipeline.run import StageOutcome
 
 
-def summarize(outcomes: Sequence[StageOutcome], folder: Path) -> str:
+def summarize(outcomes: Sequence[StageOutcome], folder: Path, program: str = "hunmin") -> str:
     """Return the end of `hunmin run` as text.
 
     Args:
         outcomes: The stages, in order.
         folder: The run folder.
+        program: How the command line was called, for the commands that are shown.
 
     Returns:
         Several blocks: time, scores, samples, next commands; those whose stage was there.
@@ -25,7 +26,7 @@ def summarize(outcomes: Sequence[StageOutcome], folder: Path) -> str:
         blocks.append(_scores(by_name["evaluate"]))
     if "generate" in by_name:
         blocks.append(_samples(by_name["generate"]))
-    blocks.append(_next_commands(by_name, folder))
+    blocks.append(_next_commands(by_name, folder, program))
     return "\n" + "\n\n".join(blocks)
 
 
@@ -56,19 +57,27 @@ def _samples(outcome: StageOutcome) -> str:
     return "\n".join(lines)
 
 
-def _next_commands(by_name: dict[str, StageOutcome], folder: Path) -> str:
-    lines = ["Try next:"]
-    if "train" in by_name:
-        model = by_name["train"].artifact.path
-        lines += [
-            f'  hunmin generate {model} --prompt "거실" --num 5',
-            f"  hunmin serve {model}",
-        ]
+def _next_commands(by_name: dict[str, StageOutcome], folder: Path, program: str) -> str:
+    lines = []
     if "evaluate" in by_name:
-        lines.append(f"  open {by_name['evaluate'].artifact.path}/report.md")
-    elif by_name:
-        lines.append(f"  hunmin inspect {list(by_name.values())[-1].artifact.path}")
+        lines.append(f"The report: {by_name['evaluate'].artifact.path}/report.md")
     if "train" in by_name:
         parameters = by_name["train"].artifact.facts["parameters"]
-        lines.append(f"The model has {format_count(parameters)} parameters; it lies in {folder}.")
+        lines.append(
+            f"The model: {by_name['train'].artifact.path} ({format_count(parameters)} parameters)"
+        )
+        commands = [f'generate {folder} --prompt "{_prompt(by_name)}" --num 5']
+        commands += [f"chat {folder}", f"serve {folder}"]
+    else:
+        commands = [f"inspect {outcome.artifact.path}" for outcome in by_name.values()][-1:]
+    lines += ["", "Try next:", *(f"  {program} {command}" for command in commands)]
     return "\n".join(lines)
+
+
+def _prompt(by_name: dict[str, StageOutcome]) -> str:
+    """Return a prompt that this run has shown; none gives a text from its beginning."""
+    if "generate" not in by_name:
+        return ""
+    from hunmin.serving.samples import read_samples
+
+    return read_samples(by_name["generate"].artifact)[0].prompt
