@@ -85,8 +85,9 @@ def _no_text_field(
     field: str, values: dict[str, Any], file: InputFile, line_number: int
 ) -> InputError:
     near = suggest(field, values)
-    strings = [name for name, value in values.items() if isinstance(value, str)]
-    example = strings[0] if strings else "NAME"
+    lengths = {name: len(value) for name, value in values.items() if isinstance(value, str)}
+    # The longest one is most likely what the user means.
+    example = max(lengths, key=lengths.__getitem__, default="NAME")
     return InputError(
         f"line {line_number} has no field '{field}' for the text.{near}",
         where=file.path,

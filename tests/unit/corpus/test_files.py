@@ -249,3 +249,11 @@ def test_half_a_surrogate_pair_is_rejected_and_a_whole_one_is_kept(tmp_path: Pat
     artifact = build_corpus(spec, tmp_path / "documents")
     assert artifact.facts["total"]["documents"] == 2
     assert artifact.facts["rejects"] == {"invalid JSON": 1}
+
+
+def test_the_longest_field_is_proposed_for_the_text(tmp_path: Path) -> None:
+    row = {"category": "육아", "content": "안녕하세요. 긴 글입니다.", "title": "제목"}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8")
+    spec = CorpusSpec(sources=(FilesSource(paths=(str(tmp_path / "a.jsonl"),)),))
+    with pytest.raises(InputError, match=r"has no field 'text'[\s\S]*\{text: content\}"):
+        build_corpus(spec, tmp_path / "out")
