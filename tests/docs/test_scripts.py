@@ -74,6 +74,15 @@ def test_quickstart_takes_a_path_relative_to_the_caller(checkout: Path, tmp_path
     ]
 
 
+def test_quickstart_passes_flags_with_values_on(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    flags = ("--until", "corpus", "--run-dir", "runs", "--force")
+    result = run(checkout, "quickstart", *flags, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    expected = ["--until", "corpus", "--run-dir", str(tmp_path / "runs"), "--force"]
+    assert result.stdout.splitlines()[-5:] == expected
+
+
 def test_quickstart_refuses_a_path_that_does_not_exist(checkout: Path) -> None:
     result = run(checkout, "quickstart", "no-such-text")
     assert result.returncode == 2

@@ -71,7 +71,7 @@ def _next_commands(by_name: dict[str, StageOutcome], folder: Path, program: str)
     else:
         commands = [f"inspect {outcome.artifact.path}" for outcome in by_name.values()][-1:]
     lines += ["", "Try next:", *(f"  {program} {command}" for command in commands)]
-    return "\n".join(lines)
+    return "\n".join(lines).lstrip("\n")
 
 
 def _prompt(by_name: dict[str, StageOutcome]) -> str:
