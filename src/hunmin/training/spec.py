@@ -31,8 +31,8 @@ class MuonSpec(Spec):
     kind: Literal["muon"] = "muon"
     """This optimizer."""
     learning_rate: float = Field(0.003, gt=0)
-    """Peak step size of matrices, scaled so that an update has the size AdamW's would have. Lower
-    it for larger models: 0.003 at 5M, 0.001 at 125M."""
+    """Peak step size of matrices, scaled so that an update has the size AdamW's would have. Chosen
+    at 5M (LAB.md); larger models usually want less."""
     momentum: float = Field(0.95, ge=0, lt=1)
     """Decay of the momentum average (Nesterov)."""
     weight_decay: float = Field(0.1, ge=0)
