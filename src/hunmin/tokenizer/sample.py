@@ -151,7 +151,20 @@ def hash_ids(ids: pa.Array, seed: int) -> npt.NDArray[np.uint64]:
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
 
 
-def read_sample(documents: Artifact, sample: Sample) -> Iterator[list[str]]:
+@dataclass(frozen=True)
+class SampledTexts:
+    """Some texts of a sample.
+
+    Args:
+        texts: The texts; repeated texts are repeated.
+        languages: The language tag of each.
+    """
+
+    texts: list[str]
+    languages: list[str]
+
+
+def read_sample(documents: Artifact, sample: Sample) -> Iterator[SampledTexts]:
     """Read the text of a planned sample.
 
     Args:
@@ -159,19 +172,25 @@ def read_sample(documents: Artifact, sample: Sample) -> Iterator[list[str]]:
         sample: The plan.
 
     Yields:
-        Texts, in lists of one record batch's documents; repeated texts are repeated.
+        The texts of one record batch's documents.
     """
     first = 0
-    for batch in read_documents(documents, "train", columns=["text"]):
+    for batch in read_documents(documents, "train", columns=["text", "language"]):
         taken = sample.num_bytes[first : first + batch.num_rows]
         first += batch.num_rows
         chosen = np.flatnonzero(taken)
-        texts = batch.column("text").take(pa.array(chosen)).to_pylist()
-        yield [
-            piece
-            for text, num_bytes in zip(texts, taken[chosen].tolist(), strict=True)
+        rows = batch.take(pa.array(chosen))
+        pieces = [
+            (piece, language)
+            for text, language, num_bytes in zip(
+                rows.column("text").to_pylist(),
+                rows.column("language").to_pylist(),
+                taken[chosen].tolist(),
+                strict=True,
+            )
             for piece in _repeat(text, num_bytes)
         ]
+        yield SampledTexts([piece for piece, _ in pieces], [str(tag) for _, tag in pieces])
 
 
 def _repeat(text: str, num_bytes: int) -> list[str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from hunmin.core.spec import Count, Spec
+from hunmin.text.languages import LanguageTag
+from hunmin.text.segmentation.boundaries import ALL_KINDS, FUNCTIONAL_KINDS, BoundaryKind
 from hunmin.tokenizer.alphabet import NUM_BYTES
 
 BOUNDARY_TOKEN = "<|endoftext|>"
@@ -14,11 +18,77 @@ PAD_TOKEN = "<|pad|>"
 REQUIRED_SPECIAL_TOKENS = (BOUNDARY_TOKEN, PAD_TOKEN)
 
 
-class TokenizerSpec(Spec):
-    """A byte-level BPE tokenizer trained on the documents' train split."""
+Kind = Literal[
+    "byte-bpe",
+    "char-bpe",
+    "unigram",
+    "byte-unigram",
+    "morpheme-bpe",
+    "morpheme-bpe-train-only",
+    "morpheme-bpe-exact",
+]
+MORPHEME_KINDS = frozenset({"morpheme-bpe", "morpheme-bpe-train-only", "morpheme-bpe-exact"})
+CONSISTENT_KIND = "morpheme-bpe"
+SUPERWORD_KINDS = frozenset({"byte-bpe", "morpheme-bpe"})
+ANY_LANGUAGE = "*"
 
-    kind: Literal["byte-bpe"] = "byte-bpe"
-    """Byte-level BPE with the stock GPT-2 regex: any text in any script, without loss."""
+
+class AnalyserSpec(Spec):
+    """The analyser of one language; a recipe may write `kiwi` or `table:words.tsv` for short."""
+
+    name: str
+    """kiwi or mecab-ko (Korean), unidic or sudachi (Japanese), morfessor (learns from the text, any
+    language), table (a file with segmented words)."""
+    path: Path | None = None
+    """The segmentation table: a word and its segments a line, in the format of SIGMORPHON,
+    MorphyNet or UniMorph. May be compressed."""
+
+
+def _analyser(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    name, _, path = value.partition(":")
+    return {"name": name, "path": path} if path else {"name": name}
+
+
+Analysers = Mapping[LanguageTag | Literal["*"], Annotated[AnalyserSpec, BeforeValidator(_analyser)]]
+
+
+class MorphemeSpec(Spec):
+    """Which morpheme boundaries a tokenizer is trained with, and how much they count."""
+
+    analysers: Analysers = Field(default_factory=dict)
+    """The analyser of each language, such as `{ko: kiwi, ja: unidic, "*": morfessor}`. Languages
+    without one are trained without boundaries. Needed for training only."""
+    boundaries: Literal["all", "functional"] | tuple[BoundaryKind, ...] = "all"
+    """Boundaries that count: `all`, `functional` (before particles, endings and copulas), or a
+    list of kinds: particle, ending, copula, derivation, compound, unlabelled."""
+    cross_penalty: float = Field(default=1.0, ge=-1)
+    """How much an occurrence across a boundary counts against a pair, next to one within a
+    morpheme. -1 counts both alike (plain BPE), 0 ignores those across, 1 keeps nearly every
+    boundary and takes more tokens."""
+    sample_max_bytes: Count = Field(default=50_000_000, ge=1)
+    """UTF-8 bytes of text that are analysed sentence by sentence. Words that occur only in the
+    rest of the sample are analysed once, on their own."""
+
+    @property
+    def boundary_kinds(self) -> frozenset[BoundaryKind]:
+        """The kinds of boundaries that count."""
+        if isinstance(self.boundaries, tuple):
+            return frozenset(self.boundaries)
+        return ALL_KINDS if self.boundaries == "all" else FUNCTIONAL_KINDS
+
+
+class TokenizerSpec(Spec):
+    """A tokenizer trained on the documents' train split."""
+
+    kind: Kind = "byte-bpe"
+    """byte-bpe: byte-level BPE with the stock GPT-2 regex. morpheme-bpe: the same format, trained
+    with morpheme boundaries and used without an analyser. For comparison: char-bpe, unigram,
+    byte-unigram, morpheme-bpe-train-only (words are cut at boundaries for training only) and
+    morpheme-bpe-exact (for training and use: slow, only hunmin can run it)."""
+    morphemes: MorphemeSpec = MorphemeSpec()
+    """For the kinds that begin with morpheme-bpe."""
     vocab_size: Count = Field(default=16_000, ge=NUM_BYTES + len(REQUIRED_SPECIAL_TOKENS))
     """Entries including the 256 bytes and the special tokens. Larger: fewer tokens per text, a
     bigger embedding. 8K suits models below 20M parameters, 32K to 64K larger ones."""
@@ -33,6 +103,12 @@ class TokenizerSpec(Spec):
     0 gives every language the same; lower is fairer to small languages."""
     max_repeats: int = Field(default=4, ge=1)
     """How often the text of a small language may be repeated to reach its share."""
+    character_coverage: float = Field(default=0.9995, gt=0, le=1)
+    """Share of the sample's characters that are whole entries (all kinds but byte-bpe); rarer
+    characters are spelled in bytes."""
+    superwords: float = Field(default=0, ge=0, lt=1)
+    """Share of the vocabulary that may span several words, learned in a second stage. Fewer tokens
+    per text; needs a regex of its own, which llama.cpp cannot run."""
     min_frequency: int = Field(default=2, ge=1)
     """A pair of pieces must occur this often to be merged."""
     max_token_bytes: int | None = Field(default=48, ge=2)
@@ -57,6 +133,17 @@ class TokenizerSpec(Spec):
                 f"vocab_size must be at least {NUM_BYTES + len(names)}: "
                 f"{NUM_BYTES} bytes and {len(names)} special tokens"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _blocks_fit_the_kind(self) -> TokenizerSpec:
+        if self.kind not in MORPHEME_KINDS and self.morphemes != MorphemeSpec():
+            raise ValueError(
+                f"morphemes says nothing to kind {self.kind}; it belongs to "
+                f"{', '.join(sorted(MORPHEME_KINDS))}"
+            )
+        if self.superwords and self.kind not in SUPERWORD_KINDS:
+            raise ValueError(f"superwords need kind {' or '.join(sorted(SUPERWORD_KINDS))}")
         return self
 
     @property

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer
 
 from hunmin.core.artifact import Artifact, load_artifact, write_artifact
 from hunmin.core.errors import VocabularyError
 from hunmin.core.logs import get_logger
-from hunmin.core.progress import progress
 from hunmin.core.units import format_bytes
-from hunmin.tokenizer.alphabet import NUM_BYTES, byte_to_character
+from hunmin.tokenizer.alphabet import NUM_BYTES
 from hunmin.tokenizer.load import TextTokenizer
-from hunmin.tokenizer.sample import Sample, plan_sample, read_sample
-from hunmin.tokenizer.spec import BOUNDARY_TOKEN, PAD_TOKEN, TokenizerSpec
+from hunmin.tokenizer.methods.base import Method, TrainingTask
+from hunmin.tokenizer.methods.byte_bpe import train_byte_bpe
+from hunmin.tokenizer.sample import Sample, plan_sample
+from hunmin.tokenizer.spec import BOUNDARY_TOKEN, PAD_TOKEN, Kind, TokenizerSpec
 
 logger = get_logger(__name__)
 
 # What transformers takes for "no limit".
 _NO_LIMIT = int(1e30)
+
+METHODS: dict[Kind, Method] = {
+    "byte-bpe": train_byte_bpe,
+}
 
 
 def train_tokenizer(
@@ -34,7 +37,7 @@ def train_tokenizer(
     *,
     recipe: Mapping[str, Any] | None = None,
 ) -> Artifact:
-    """Train a byte-level BPE tokenizer on the documents' train split.
+    """Train a tokenizer on the documents' train split.
 
     Args:
         spec: Vocabulary size, special tokens, sample.
@@ -53,7 +56,8 @@ def train_tokenizer(
         Deterministic: the same documents and spec give the same bytes.
     """
     sample = plan_sample(documents, spec)
-    tokenizer = _train(spec, documents, sample)
+    task = TrainingTask(spec, documents, sample)
+    tokenizer = METHODS[spec.kind](task)
     _check_filled(spec, tokenizer, sample)
     definition = tokenizer.to_str(pretty=True)
     with write_artifact(output, "tokenizer", recipe=recipe, inputs=[documents]) as draft:
@@ -65,44 +69,10 @@ def train_tokenizer(
             sample_bytes=sample.total_bytes,
             sample_bytes_by_language=dict(sorted(sample.bytes_by_language.items())),
             digest=TextTokenizer(definition).digest,
+            kind=spec.kind,
+            **task.facts,
         )
     return load_artifact(output, "tokenizer", verify=False)
-
-
-def _train(spec: TokenizerSpec, documents: Artifact, sample: Sample) -> Tokenizer:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=spec.vocab_size,
-        min_frequency=spec.min_frequency,
-        special_tokens=list(spec.all_special_tokens),
-        initial_alphabet=list(byte_to_character()),
-        # The library's limit is exclusive.
-        max_token_length=None if spec.max_token_bytes is None else spec.max_token_bytes + 1,
-        show_progress=False,
-    )
-    with _library_threads(), progress("reading text", total=sample.total_bytes, unit="B") as bar:
-        texts = _count_bytes(read_sample(documents, sample), bar.advance)
-        tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
-
-
-def _count_bytes(batches: Iterator[list[str]], advance: Any) -> Iterator[list[str]]:
-    for texts in batches:
-        yield texts
-        advance(sum(len(text.encode()) for text in texts))
-
-
-@contextlib.contextmanager
-def _library_threads() -> Iterator[None]:
-    """Let the library use its threads for training; elsewhere they could deadlock after fork()."""
-    before = os.environ.get("TOKENIZERS_PARALLELISM")
-    os.environ["TOKENIZERS_PARALLELISM"] = "true"
-    try:
-        yield
-    finally:
-        os.environ["TOKENIZERS_PARALLELISM"] = before or "false"
 
 
 def _num_merges(tokenizer: Tokenizer, spec: TokenizerSpec) -> int:

@@ -53,7 +53,7 @@ def test_a_sample_smaller_than_the_corpus(tmp_path: Path) -> None:
     documents = corpus(tmp_path / "corpus")
     spec = TokenizerSpec(sample_max_bytes=1_000, temperature=0, max_repeats=1)
     sample = plan_sample(documents, spec)
-    texts = [text for batch in read_sample(documents, sample) for text in batch]
+    texts = [text for batch in read_sample(documents, sample) for text in batch.texts]
     total = sum(len(text.encode()) for text in texts)
     # A cut inside a character loses at most three bytes per language.
     assert 1_000 - 6 <= total <= 1_000
@@ -63,7 +63,7 @@ def test_a_sample_smaller_than_the_corpus(tmp_path: Path) -> None:
 def test_small_languages_are_repeated(tmp_path: Path) -> None:
     documents = corpus(tmp_path / "corpus")
     sample = plan_sample(documents, TokenizerSpec(temperature=0, max_repeats=3))
-    texts = [text for batch in read_sample(documents, sample) for text in batch]
+    texts = [text for batch in read_sample(documents, sample) for text in batch.texts]
     assert sorted(t for t in texts if "sentensi" in t) == sorted(
         f"{number:03d} sentensi" for number in range(10) for _ in range(3)
     )
@@ -72,7 +72,7 @@ def test_small_languages_are_repeated(tmp_path: Path) -> None:
 def test_proportional_sample_of_everything_is_the_corpus(tmp_path: Path) -> None:
     documents = corpus(tmp_path / "corpus")
     sample = plan_sample(documents, TokenizerSpec(temperature=1))
-    texts = [text for batch in read_sample(documents, sample) for text in batch]
+    texts = [text for batch in read_sample(documents, sample) for text in batch.texts]
     assert len(texts) == 210
     assert len(set(texts)) == 210
 
@@ -84,7 +84,7 @@ def test_the_order_of_documents_does_not_matter(tmp_path: Path, seed: int) -> No
     for backwards in (False, True):
         documents = corpus(tmp_path / f"corpus-{backwards}", backwards=backwards)
         batches = read_sample(documents, plan_sample(documents, spec))
-        texts.append({text for batch in batches for text in batch})
+        texts.append({text for batch in batches for text in batch.texts})
     assert texts[0] == texts[1]
 
 

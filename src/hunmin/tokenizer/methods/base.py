@@ -1,0 +1,45 @@
+"""What every training method gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from hunmin.core.artifact import Artifact
+from hunmin.core.progress import progress
+from hunmin.tokenizer.sample import Sample, SampledTexts, read_sample
+from hunmin.tokenizer.spec import TokenizerSpec
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """A tokenizer to train.
+
+    Args:
+        spec: What the recipe says.
+        documents: A documents artifact.
+        sample: Which of its text to train on.
+        facts: What a method wants to have recorded in the manifest.
+    """
+
+    spec: TokenizerSpec
+    documents: Artifact
+    sample: Sample
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def batches(self) -> Iterator[SampledTexts]:
+        """Read the sample, with a progress bar in bytes."""
+        with progress("reading text", total=self.sample.total_bytes, unit="B") as bar:
+            for batch in read_sample(self.documents, self.sample):
+                yield batch
+                bar.advance(sum(len(text.encode()) for text in batch.texts))
+
+    def texts(self) -> Iterator[list[str]]:
+        """Read the sample without its languages, with a progress bar in bytes."""
+        return (batch.texts for batch in self.batches())
+
+
+Method = Callable[[TrainingTask], Tokenizer]
