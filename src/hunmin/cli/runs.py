@@ -74,7 +74,7 @@ def _print_json(value: Any) -> None:
 
 
 def _table(summaries: list[RunSummary]) -> list[str]:
-    from hunmin.evaluation.table import align_columns
+    from hunmin.core.tables import align_columns
 
     header = ("run", "steps", "tokens", "loss", "held-out", "bits/byte", "tokens/s", "updated")
     rows = [
@@ -94,8 +94,8 @@ def _table(summaries: list[RunSummary]) -> list[str]:
 
 
 def _describe(details: RunDetails) -> list[str]:
+    from hunmin.core.tables import align_columns
     from hunmin.core.units import format_bytes, format_duration
-    from hunmin.evaluation.table import align_columns
 
     summary = details.summary
     seconds = format_duration(summary.seconds) if summary.seconds is not None else "–"

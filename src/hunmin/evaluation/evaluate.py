@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hunmin.core.artifact import Artifact, ArtifactDraft, load_artifact, write_artifact
+from hunmin.core.figures import PLOT_SUFFIXES, check_plotting
 from hunmin.core.logs import get_logger
 from hunmin.evaluation.baselines import Baselines, train_baselines
 from hunmin.evaluation.bootstrap import Summary
 from hunmin.evaluation.language_plot import plot_languages
 from hunmin.evaluation.metrics import find_metrics, read_metrics
 from hunmin.evaluation.model_scores import ModelScores, score_texts
-from hunmin.evaluation.plots import check_plotting, plot_loss_curve
+from hunmin.evaluation.plots import plot_loss_curve
 from hunmin.evaluation.report import report_markdown
 from hunmin.evaluation.results import MODEL, REPORT_NAME, SCORES_NAME, Report
 from hunmin.evaluation.sample import draw_documents
@@ -24,7 +25,6 @@ from hunmin.evaluation.spec import EvaluateSpec
 from hunmin.evaluation.symbols import text_bytes
 
 REPORT_KIND = "report"
-PLOT_SUFFIXES = (".svg", ".png")
 logger = get_logger(__name__)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hunmin.core.estimates import MIN_GROUPS
 from hunmin.core.extras import require
-from hunmin.evaluation.bootstrap import MIN_GROUPS
-from hunmin.evaluation.plots import (
+from hunmin.core.figures import (
     BLUE,
     FAINT,
     INK,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from hunmin.core.estimates import MIN_GROUPS, Estimate
+from hunmin.core.tables import markdown_table
 from hunmin.core.units import format_bytes
-from hunmin.evaluation.bootstrap import MIN_GROUPS
 from hunmin.evaluation.results import (
     MODEL,
     NGRAM,
@@ -13,7 +12,6 @@ from hunmin.evaluation.results import (
     SYSTEMS,
     TITLES,
     Aggregate,
-    Estimate,
     Report,
 )
 
@@ -50,7 +48,7 @@ def report_markdown(report: Report, *, has_loss_curve: bool) -> str:
         "",
         _headline(report),
         "",
-        *_markdown_table([_row("**all**", report.overall), _mean_row(report)]),
+        *markdown_table(HEADER, [_row("**all**", report.overall), _mean_row(report)]),
         "",
         _loss_sentence(report.overall),
         "",
@@ -59,11 +57,13 @@ def report_markdown(report: Report, *, has_loss_curve: bool) -> str:
         *loss_plot,
         "## By language",
         "",
-        *_markdown_table([_row(name, aggregate) for name, aggregate in languages]),
+        *markdown_table(HEADER, [_row(name, aggregate) for name, aggregate in languages]),
         "",
         "## By source",
         "",
-        *_markdown_table([_row(name, aggregate) for name, aggregate in report.by_source.items()]),
+        *markdown_table(
+            HEADER, [_row(name, aggregate) for name, aggregate in report.by_source.items()]
+        ),
         "",
         "## How to read this",
         "",
@@ -151,8 +151,3 @@ def interval_text(estimate: Estimate) -> str:
     if estimate.low is None or estimate.high is None:
         return ""
     return f"[{estimate.low:.3f}, {estimate.high:.3f}]"
-
-
-def _markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:
-    marks = ["---", *("--:" for _ in HEADER[1:])]
-    return ["| " + " | ".join(cells) + " |" for cells in (HEADER, marks, *rows)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from hunmin.core.errors import CorruptArtifactError
+from hunmin.core.estimates import Estimate
 from hunmin.core.spec import Spec
 
 REPORT_NAME = "report.json"
@@ -16,17 +17,6 @@ NGRAM = "byte_5gram"
 ORDER_ZERO = "byte_order0"
 SYSTEMS = (MODEL, NGRAM, ORDER_ZERO)
 TITLES = {MODEL: "model", NGRAM: "byte 5-gram", ORDER_ZERO: "order-0 bytes"}
-
-
-class Estimate(Spec):
-    """A number and its 95 % interval."""
-
-    value: float
-    """The number over all documents."""
-    low: float | None = None
-    """Lower end; None where there are too few groups to resample."""
-    high: float | None = None
-    """Upper end; None where there are too few groups to resample."""
 
 
 class SystemScores(Spec):

@@ -12,10 +12,10 @@ from typing import Any
 
 from hunmin.core.artifact import MANIFEST_NAME, read_manifest
 from hunmin.core.errors import HunminError, InputError, MissingInputError, suggest
+from hunmin.core.figures import PLOT_SUFFIXES, check_plotting
 from hunmin.evaluation.metrics import TRAIN_FOLDER, RunMetrics, find_metrics, read_metrics
 
 RECIPE_NAME = "recipe.yaml"
-PLOT_SUFFIXES = (".png", ".svg")
 NO_METRICS = RunMetrics((), (), ())
 
 
@@ -156,7 +156,7 @@ def plot_runs(paths: Sequence[Path], output: Path) -> None:
     """
     from hunmin.evaluation import plots
 
-    plots.check_plotting()
+    check_plotting()
     if output.suffix not in PLOT_SUFFIXES:
         raise InputError(
             "a plot is written as PNG or SVG",

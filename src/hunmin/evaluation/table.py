@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from rich.cells import cell_len
-
+from hunmin.core.tables import align_columns
 from hunmin.evaluation.report import interval_text
 from hunmin.evaluation.results import MODEL, SYSTEMS, TITLES, Report
 
@@ -43,14 +40,3 @@ def summary_table(report: Report) -> str:
         f"{len(most_text)} languages"
     )
     return "\n".join(lines)
-
-
-def align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Pad cells to columns by the width a terminal gives them: wide characters take two places."""
-    widths = [max(cell_len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        gaps = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
-        numbers = [gap + cell for gap, cell in zip(gaps[1:], row[1:], strict=True)]
-        lines.append("  ".join([row[0] + gaps[0], *numbers]).rstrip())
-    return lines

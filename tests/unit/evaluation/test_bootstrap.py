@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from hunmin.evaluation.bootstrap import MIN_GROUPS, Summary, resampled_sums
+from hunmin.core.estimates import MIN_GROUPS, resampled_sums
+from hunmin.evaluation.bootstrap import Summary
 from hunmin.evaluation.results import MODEL, NGRAM, ORDER_ZERO
 
 
@@ -118,7 +119,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
 def test_resamples_keep_their_size_and_do_not_hang_on_the_piece(monkeypatch):
     values = np.stack([np.ones(7), np.arange(7.0)], axis=1)
     whole = np.vstack([*resampled_sums(values, 50, seed=3)])
-    monkeypatch.setattr("hunmin.evaluation.bootstrap.MAX_CELLS", 21)
+    monkeypatch.setattr("hunmin.core.estimates.MAX_CELLS", 21)
     pieces = [*resampled_sums(values, 50, seed=3)]
     assert len(pieces) == 17
     np.testing.assert_array_equal(whole, np.vstack(pieces))

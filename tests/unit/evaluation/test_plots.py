@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from hunmin.core.errors import MissingExtraError
+from hunmin.core.figures import check_plotting
 from hunmin.evaluation.language_plot import MAX_PANELS, ROWS_PER_PANEL, plot_languages
 from hunmin.evaluation.metrics import read_metrics
 from hunmin.evaluation.plots import (
     MAX_POINTS,
-    check_plotting,
     plot_loss_curve,
     plot_runs,
     smoothed,

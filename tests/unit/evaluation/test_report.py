@@ -3,9 +3,10 @@ import math
 import pytest
 
 from hunmin.core.errors import CorruptArtifactError
+from hunmin.core.tables import align_columns
 from hunmin.evaluation.report import report_markdown
 from hunmin.evaluation.results import MODEL, REPORT_NAME, Report, read_report
-from hunmin.evaluation.table import MAX_LANGUAGES, align_columns, summary_table
+from hunmin.evaluation.table import MAX_LANGUAGES, summary_table
 
 TAGS = [f"{a}{b}" for a in "abc" for b in "abcdefghij"]
 
