@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hunmin.tokenizer.methods.base import TrainingTask
@@ -40,5 +40,23 @@ def segmented_batches(task: TrainingTask) -> Iterator[SegmentedTexts]:
 
     Raises:
         MissingExtraError: An analyser is not installed.
+    """
+    raise NotImplementedError
+
+
+def segment_words(task: TrainingTask, language: str, words: Sequence[str]) -> list[Cuts]:
+    """Analyse words on their own: those of the sample that stand in no analysed text.
+
+    Args:
+        task: Spec; says the analyser of the language and the kinds of boundaries that count.
+        language: Language tag.
+        words: Distinct words, most with a space before them (" 먹었습니다").
+
+    Returns:
+        The boundaries of each word, as offsets into it as given (the space counts); empty for
+        each if the language has no analyser.
+
+    Raises:
+        MissingExtraError: The analyser is not installed.
     """
     raise NotImplementedError

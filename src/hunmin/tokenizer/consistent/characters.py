@@ -1,0 +1,101 @@
+"""Characters first: the merges that form common characters out of bytes, and words in characters."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from hunmin.tokenizer.consistent.learn import Vocabulary
+from hunmin.tokenizer.consistent.sequences import WALL, Sequences
+from hunmin.tokenizer.consistent.word_types import WordTypes
+
+_NUM_CODE_POINTS = 0x110000
+_ASCII = 0x80
+# Stands between words; no text holds a lone surrogate.
+_BETWEEN = 0xD800
+Codes = npt.NDArray[np.int64]
+
+
+def merge_characters(
+    words: WordTypes, vocabulary: Vocabulary, *, coverage: float, size: int
+) -> None:
+    """Add the merges that form common characters, most frequent first.
+
+    Args:
+        words: The text.
+        vocabulary: Grows in place. Being first, these merges come before all others, so that no
+            entry is a part of a common character glued to a part of another.
+        coverage: Share of the text's characters beyond ASCII that become entries.
+        size: Entries to have at most.
+    """
+    for code in _common_characters(words, coverage):
+        data = chr(code).encode()
+        if len(vocabulary) + len(data) - 1 > size:
+            return
+        symbol = data[0]
+        for byte in data[1:]:
+            known = vocabulary.find(vocabulary.pieces[symbol] + bytes([byte]))
+            symbol = vocabulary.merge(symbol, byte) if known is None else known
+
+
+def _common_characters(words: WordTypes, coverage: float) -> list[int]:
+    """Return the code points beyond ASCII that make up this share of them, most frequent first."""
+    codes, word_of = _code_points(words.words)
+    totals = np.bincount(codes, weights=words.counts[word_of], minlength=_NUM_CODE_POINTS)
+    totals[:_ASCII] = 0
+    totals[_BETWEEN] = 0
+    order = np.argsort(-totals, kind="stable")[: np.count_nonzero(totals)]
+    reached = np.cumsum(totals[order])
+    wanted = np.searchsorted(reached, coverage * totals.sum()) + 1 if len(order) else 0
+    return [int(code) for code in order[:wanted]]
+
+
+def _code_points(words: list[str]) -> tuple[Codes, Codes]:
+    """Return all characters of the words joined by _BETWEEN, and each one's word."""
+    joined = "".join(f"{chr(_BETWEEN)}{word}" for word in words)
+    codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    word_of = np.cumsum(codes == _BETWEEN) - 1
+    return codes.astype(np.int64), word_of
+
+
+def words_in_characters(words: WordTypes, vocabulary: Vocabulary, *, min_count: int) -> Sequences:
+    """Write the words as sequences of characters, the starting point of merging.
+
+    Args:
+        words: The text.
+        vocabulary: Holds the common characters.
+        min_count: Rarer words are left out.
+
+    Returns:
+        The words; a character without an entry is a wall, so that nothing merges across it.
+    """
+    lengths = np.array([len(word) for word in words.words], dtype=np.int64)
+    kept = (words.counts >= min_count) & (lengths > 1)
+    chosen = [words.words[index] for index in np.flatnonzero(kept)]
+    codes, word_of = _code_points([*chosen, ""])
+    table = _symbols_of_characters(vocabulary)
+    weights = np.append(words.counts[kept], 0)[word_of]
+    cuts = np.zeros(len(codes), dtype=np.int64)
+    cuts[_places_of_cuts(words, kept, lengths)] = words.cut_counts[kept[words.cut_words]]
+    return Sequences(table[codes], weights, cuts)
+
+
+def _places_of_cuts(words: WordTypes, kept: npt.NDArray[np.bool_], lengths: Codes) -> Codes:
+    """Return where the character before each cut stands in the joined words."""
+    # Each word takes its characters and the wall before it.
+    starts = np.cumsum(np.where(kept, lengths + 1, 0)) - lengths
+    of_kept = kept[words.cut_words]
+    places: Codes = starts[words.cut_words[of_kept]] + words.cut_positions[of_kept] - 1
+    return places
+
+
+def _symbols_of_characters(vocabulary: Vocabulary) -> npt.NDArray[np.int32]:
+    """Return the symbol of each code point, or WALL."""
+    table = np.full(_NUM_CODE_POINTS, WALL, dtype=np.int32)
+    table[:_ASCII] = np.arange(_ASCII)
+    for symbol, piece in enumerate(vocabulary.pieces):
+        if symbol >= _ASCII:
+            text = piece.decode("utf-8", errors="ignore")
+            if len(text) == 1 and text.encode() == piece:
+                table[ord(text)] = symbol
+    return table

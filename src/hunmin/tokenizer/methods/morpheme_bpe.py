@@ -1,0 +1,129 @@
+"""Consistent morpheme-aware BPE: trained with boundaries, used without an analyser."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tokenizers import Tokenizer
+
+from hunmin.tokenizer.consistent.characters import merge_characters, words_in_characters
+from hunmin.tokenizer.consistent.definition import build_tokenizer
+from hunmin.tokenizer.consistent.learn import Vocabulary, learn_merges
+from hunmin.tokenizer.consistent.sequences import Sequences
+from hunmin.tokenizer.consistent.superwords import count_phrases, phrases_in_pieces
+from hunmin.tokenizer.consistent.word_types import (
+    SUPERWORD_SPLIT,
+    UnitCounter,
+    WordCounter,
+    WordTypes,
+)
+from hunmin.tokenizer.methods.base import TrainingTask
+from hunmin.tokenizer.methods.segmented import segment_words, segmented_batches
+from hunmin.tokenizer.spec import TokenizerSpec
+
+# A word on its own is worth analysing if a merge could come of it.
+_MIN_COUNT_TO_ANALYSE = 2
+
+
+@dataclass(frozen=True)
+class TrainingText:
+    """The counted sample.
+
+    Args:
+        words: Its word types and their cuts.
+        phrases: How often each run of words occurs; empty unless superwords are wanted.
+    """
+
+    words: WordTypes
+    phrases: Mapping[str, int]
+
+
+def train_morpheme_bpe(task: TrainingTask) -> Tokenizer:
+    """Train consistent morpheme-aware BPE.
+
+    Args:
+        task: Spec and sample.
+
+    Returns:
+        An ordinary byte-level BPE tokenizer with at most `spec.vocab_size` entries.
+
+    Raises:
+        MissingExtraError: An analyser that the spec names is not installed.
+    """
+    return learn_tokenizer(task.spec, count_text(task))
+
+
+def count_text(task: TrainingTask) -> TrainingText:
+    """Read the sample and count its words, with the share of each boundary.
+
+    Args:
+        task: Spec and sample.
+
+    Returns:
+        The counts. Words that stand only in text that was not analysed are analysed on their own.
+    """
+    analysed, phrases = UnitCounter(), UnitCounter(lines=True)
+    rest: defaultdict[str, UnitCounter] = defaultdict(UnitCounter)
+    for batch in segmented_batches(task):
+        for text, language, cuts in zip(
+            batch.texts, batch.languages, batch.boundaries, strict=True
+        ):
+            counter = rest[language] if cuts is None else analysed
+            counter.add(text, cuts or ())
+            if task.spec.superwords:
+                phrases.add(text)
+    words = WordCounter()
+    words.add_units(analysed.counts)
+    for language, counter in rest.items():
+        _add_rest(task, language, counter.counts, words)
+    return TrainingText(words.word_types(), count_phrases(phrases.counts))
+
+
+def _add_rest(
+    task: TrainingTask, language: str, units: Mapping[str, int], words: WordCounter
+) -> None:
+    others = WordCounter()
+    others.add_units(units)
+    seen = Counter({word: n for word, n in others.counts.items() if word in words.counts})
+    words.extrapolate(seen)
+    unseen = {word: n for word, n in others.counts.items() if word not in seen}
+    worth = [word for word, count in unseen.items() if count >= _MIN_COUNT_TO_ANALYSE]
+    cuts = dict(zip(worth, segment_words(task, language, worth), strict=True))
+    for word, count in unseen.items():
+        words.add_word(word, count, cuts.get(word, ()))
+
+
+def learn_tokenizer(spec: TokenizerSpec, text: TrainingText) -> Tokenizer:
+    """Learn a vocabulary from counted text.
+
+    Args:
+        spec: Size, penalty, special tokens, superwords.
+        text: What `count_text` returned; it can be used for several specs.
+
+    Returns:
+        The tokenizer.
+    """
+    size = spec.vocab_size - len(spec.all_special_tokens)
+    size_of_words = size - int(size * spec.superwords)
+    vocabulary = Vocabulary()
+    merge_characters(text.words, vocabulary, coverage=spec.character_coverage, size=size_of_words)
+    sequences = words_in_characters(text.words, vocabulary, min_count=spec.min_frequency)
+    _learn(spec, sequences, vocabulary, size_of_words)
+    if not spec.superwords:
+        return build_tokenizer(vocabulary, spec.all_special_tokens)
+    first_stage = build_tokenizer(vocabulary, (), split=SUPERWORD_SPLIT)
+    _learn(spec, phrases_in_pieces(text.phrases, text.words, first_stage), vocabulary, size)
+    return build_tokenizer(vocabulary, spec.all_special_tokens, split=SUPERWORD_SPLIT)
+
+
+def _learn(spec: TokenizerSpec, sequences: Sequences, vocabulary: Vocabulary, size: int) -> None:
+    learn_merges(
+        sequences,
+        vocabulary,
+        size=size,
+        cross_penalty=spec.morphemes.cross_penalty,
+        min_score=spec.min_frequency,
+        max_piece_bytes=spec.max_token_bytes,
+    )
