@@ -1,4 +1,4 @@
-"""Characters first: the merges that form common characters out of bytes, and words in characters."""
+"""Characters first: merges that form common characters out of bytes; words in characters."""
 
 from __future__ import annotations
 

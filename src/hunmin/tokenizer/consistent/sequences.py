@@ -100,7 +100,8 @@ class LinkedSequences:
         continues = np.zeros(len(positions), dtype=bool)
         continues[1:] = self.next[positions[:-1]] == positions[1:]
         run_starts = np.maximum.accumulate(np.where(continues, 0, index))
-        return positions[(index - run_starts) % 2 == 0]
+        kept: Positions = positions[(index - run_starts) % 2 == 0]
+        return kept
 
     def merge(self, positions: Positions, symbol: int) -> None:
         """Replace the symbols at some positions and their right neighbours by one symbol."""
