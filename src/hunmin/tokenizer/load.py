@@ -1,4 +1,4 @@
-"""TextTokenizer: text to ids and back, for any folder with a byte-level `tokenizer.json`."""
+"""TextTokenizer: text to ids and back, for any `tokenizer.json` whose entries stand for bytes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,15 @@ from hunmin.core.errors import (
     TextEncodingError,
 )
 from hunmin.core.hashing import stable_hash
-from hunmin.tokenizer.alphabet import piece_to_bytes
 from hunmin.tokenizer.bulk import BulkEncoder, Engine, TokenIds
+from hunmin.tokenizer.cutting import TextCutter
+from hunmin.tokenizer.pieces import identifying_parts, read_spelling
 from hunmin.tokenizer.spec import BOUNDARY_TOKEN, PAD_TOKEN
 
 # The library's thread pool does not survive fork(); we parallelise over processes ourselves.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+_NO_IDS = np.empty(0, dtype=np.uint32)
 
 
 class TextTokenizer:
@@ -37,9 +41,10 @@ class TextTokenizer:
         boundary_token: The token between documents.
         pad_token: The token that fills batches.
         engine: What `encode_batch` uses; None lets a self-test on its first texts decide.
+        cutter: Cuts texts into parts that no token crosses, see `exact.py`; usually none.
 
     Raises:
-        ArtifactKindError: The definition is not byte-level, or lacks the two tokens.
+        ArtifactKindError: The entries do not stand for bytes, or the two tokens are missing.
     """
 
     def __init__(
@@ -49,9 +54,11 @@ class TextTokenizer:
         boundary_token: str = BOUNDARY_TOKEN,
         pad_token: str = PAD_TOKEN,
         engine: Engine | None = None,
+        cutter: TextCutter | None = None,
     ) -> None:
         self.definition = definition
         self.engine = engine
+        self.cutter = cutter
         self._names = (boundary_token, pad_token)
         self._tokenizer = Tokenizer.from_str(definition)
         # Special tokens written out in a text are text: nobody can smuggle in a boundary.
@@ -61,16 +68,16 @@ class TextTokenizer:
         self.special_ids = frozenset(
             int(token["id"]) for token in self._parsed["added_tokens"] if token["special"]
         )
-        _check_byte_level(self._parsed)
+        self._spelling = read_spelling(self._parsed)
         self.boundary_id = self._required_id(boundary_token)
         self.pad_id = self._required_id(pad_token)
 
     def with_engine(self, engine: Engine) -> TextTokenizer:
         """Return a tokenizer whose `encode_batch` uses this engine without a self-test."""
-        return _rebuild(self.definition, *self._names, engine)
+        return _rebuild(self.definition, *self._names, engine, self.cutter)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self.definition, *self._names, self.engine)
+        return _rebuild, (self.definition, *self._names, self.engine, self.cutter)
 
     @property
     def size(self) -> int:
@@ -85,12 +92,8 @@ class TextTokenizer:
     @cached_property
     def digest(self) -> str:
         """Identity of the mapping from text to ids; a re-saved copy has the same one."""
-        model = self._parsed["model"]
-        merges = [pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]]
-        added = [[token["id"], token["content"]] for token in self._parsed["added_tokens"]]
-        normalizer = self._parsed.get("normalizer")
-        splitter = self._parsed.get("pre_tokenizer")
-        return stable_hash([model["vocab"], merges, sorted(added), normalizer, splitter])
+        cutter = [] if self.cutter is None else [self.cutter.identity]
+        return stable_hash(identifying_parts(self._parsed) + cutter)
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text; special tokens are never added or recognised.
@@ -105,7 +108,10 @@ class TextTokenizer:
             TextEncodingError: The text holds a lone surrogate, which UTF-8 cannot express.
         """
         check_encodable(text)
-        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        if self.cutter is None:
+            return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        (parts,) = self.cutter.cut([text])
+        return list(self._tokenizer.encode(parts, None, True, add_special_tokens=False).ids)
 
     def encode_batch(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return the ids of many texts, as fast as this machine can.
@@ -121,15 +127,22 @@ class TextTokenizer:
         """
         for text in texts:
             check_encodable(text)
-        return self._bulk.encode(texts)
+        if self.cutter is None:
+            return self._bulk.encode(texts)
+        parts = self.cutter.cut(texts)
+        rows = iter(self._bulk.encode(list(chain.from_iterable(parts))))
+        return [np.concatenate([_NO_IDS, *islice(rows, len(some))]) for some in parts]
 
     def choose_engine(self, texts: Sequence[str]) -> Engine:
         """Return the bulk engine that gives the right ids for these texts, see `bulk.py`."""
-        return self._bulk.choose_engine(texts)
+        return self._bulk.choose_engine(self._parts(texts))
 
     def engines_agree(self, texts: Sequence[str]) -> bool:
         """Tell whether tiktoken and tokenizers give the same ids for these texts."""
-        return self._bulk.agrees(texts)
+        return self._bulk.agrees(self._parts(texts))
+
+    def _parts(self, texts: Sequence[str]) -> Sequence[str]:
+        return texts if self.cutter is None else list(chain.from_iterable(self.cutter.cut(texts)))
 
     def decode(self, ids: Iterable[int], *, skip_special_tokens: bool = True) -> str:
         """Return the text of some ids; bytes that are no UTF-8 become U+FFFD.
@@ -143,10 +156,14 @@ class TextTokenizer:
 
         Raises:
             InputError: An id is outside the vocabulary.
+
+        Note:
+            A space that the tokenizer puts before every text (Llama 2, Mistral) is taken away.
         """
-        return self.decode_bytes(ids, skip_special_tokens=skip_special_tokens).decode(
-            "utf-8", errors="replace"
-        )
+        data = self.decode_bytes(ids, skip_special_tokens=skip_special_tokens)
+        if self._spelling.adds_space:
+            data = data.removeprefix(b" ")
+        return data.decode("utf-8", errors="replace")
 
     def decode_bytes(self, ids: Iterable[int], *, skip_special_tokens: bool = True) -> bytes:
         """Return the bytes of some ids, which may end within a character.
@@ -193,9 +210,9 @@ class TextTokenizer:
     @cached_property
     def _bytes_by_id(self) -> list[bytes]:
         by_id = [b""] * (max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1)
-        for piece, token in self._parsed["model"]["vocab"].items():
+        for piece, token in self._tokenizer.get_vocab(with_added_tokens=False).items():
             if token not in self._added_ids:
-                by_id[token] = piece_to_bytes(piece)
+                by_id[token] = self._spelling.to_bytes(piece)
         for added in self._parsed["added_tokens"]:
             by_id[added["id"]] = added["content"].encode()
         return by_id
@@ -217,10 +234,18 @@ class TextTokenizer:
 
 
 def _rebuild(
-    definition: str, boundary_token: str, pad_token: str, engine: Engine | None
+    definition: str,
+    boundary_token: str,
+    pad_token: str,
+    engine: Engine | None,
+    cutter: TextCutter | None,
 ) -> TextTokenizer:
     return TextTokenizer(
-        definition, boundary_token=boundary_token, pad_token=pad_token, engine=engine
+        definition,
+        boundary_token=boundary_token,
+        pad_token=pad_token,
+        engine=engine,
+        cutter=cutter,
     )
 
 
@@ -245,7 +270,7 @@ def check_encodable(text: str) -> None:
 
 
 def load_tokenizer(path: Path) -> TextTokenizer:
-    """Open a tokenizer artifact, a model folder, or any folder with a byte-level tokenizer.
+    """Open a tokenizer artifact, a model folder, or any folder whose tokenizer is understood.
 
     Args:
         path: Folder with `tokenizer.json`.
@@ -255,7 +280,7 @@ def load_tokenizer(path: Path) -> TextTokenizer:
 
     Raises:
         MissingInputError: There is no such folder.
-        ArtifactKindError: It holds no byte-level tokenizer.
+        ArtifactKindError: It holds no tokenizer whose entries stand for bytes.
         CorruptArtifactError: A file differs from its checksum or cannot be read.
     """
     if (path / MANIFEST_NAME).is_file() and read_manifest(path).kind == "tokenizer":
@@ -308,14 +333,3 @@ def _special_token_names(file: Path) -> tuple[str, str]:
 def _token_text(value: Any) -> str | None:
     text = value.get("content") if isinstance(value, dict) else value
     return text if isinstance(text, str) else None
-
-
-def _check_byte_level(definition: dict[str, Any]) -> None:
-    model = definition["model"].get("type")
-    decoder = (definition.get("decoder") or {}).get("type")
-    if model != "BPE" or decoder != "ByteLevel":
-        raise ArtifactKindError(
-            "only byte-level BPE tokenizers are supported",
-            given=f"model {model}, decoder {decoder}",
-            allowed="model BPE, decoder ByteLevel (as in GPT-2, Llama 3, Qwen)",
-        )
