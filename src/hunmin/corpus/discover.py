@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from hunmin.core.errors import EmptyCorpusError, InputError, MissingInputError, suggest
+from hunmin.core.errors import EmptyCorpusError, InputError, MissingInputError
 from hunmin.core.logs import get_logger
 from hunmin.corpus.spec import FilesSource
+from hunmin.text.files import COMPRESSIONS, missing_path
 
 Format = Literal["text", "jsonl", "parquet"]
 _FORMATS: dict[str, Format] = {
@@ -19,7 +20,6 @@ _FORMATS: dict[str, Format] = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
 }
-_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _ALLOWED = ".txt, .jsonl (also .gz or .zst), .parquet"
 logger = get_logger(__name__)
 
@@ -91,7 +91,7 @@ def _expand(path: str) -> Iterator[tuple[str, Path, bool]]:
         return
     target = Path(path)
     if not target.exists():
-        raise _missing(target)
+        raise missing_path(target)
     if target.is_dir():
         yield from _labelled(target.rglob("*"), target.parent)
     else:
@@ -116,7 +116,7 @@ def _fixed_folder(pattern: str) -> Path:
 
 def _input_file(label: str, path: Path, format_: str) -> InputFile | None:
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    compression = _COMPRESSIONS.get(suffixes[-1]) if suffixes else None
+    compression = COMPRESSIONS.get(suffixes[-1]) if suffixes else None
     if compression is not None:
         suffixes.pop()
     known = _FORMATS.get(suffixes[-1]) if suffixes else None
@@ -125,21 +125,6 @@ def _input_file(label: str, path: Path, format_: str) -> InputFile | None:
     if known is None or (known == "parquet" and compression is not None):
         return None
     return InputFile(label, path, known, compression)
-
-
-def _missing(path: Path) -> MissingInputError:
-    parent = path.parent
-    while not parent.is_dir() and parent != parent.parent:
-        parent = parent.parent
-    siblings = sorted(entry.name for entry in parent.iterdir()) if parent.is_dir() else []
-    missing = path.relative_to(parent).parts[0]
-    shown = ", ".join(siblings[:8]) + (", …" if len(siblings) > 8 else "")
-    return MissingInputError(
-        f"there is no such file or folder.{suggest(missing, siblings)}",
-        where=path,
-        given=f"in {parent} there is: {shown or 'nothing'}",
-        hint="paths are relative to the folder the command runs in",
-    )
 
 
 def _unknown_format(path: Path) -> InputError:

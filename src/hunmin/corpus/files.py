@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
-import zlib
-from collections.abc import Callable, Iterator
-from typing import BinaryIO, cast
+from collections.abc import Iterator
 
 import pyarrow as pa
 
-from hunmin.core.errors import InputError
 from hunmin.corpus.discover import InputFile, find_files
 from hunmin.corpus.jsonl import read_jsonl
 from hunmin.corpus.parquet import read_parquet
@@ -19,9 +14,8 @@ from hunmin.corpus.records import Record, batched, cut_records
 from hunmin.corpus.spec import FilesSource
 from hunmin.corpus.textfile import read_text
 from hunmin.text.encoding import detect_encoding
+from hunmin.text.files import Advance, opened
 from hunmin.text.lines import Line, read_lines
-
-Advance = Callable[[int], None]
 
 
 class FileReader:
@@ -64,51 +58,12 @@ class FileReader:
 def _lines(file: InputFile, source: FilesSource, advance: Advance) -> Iterator[Line]:
     where = str(file.path)
     encoding, mark_bytes = source.encoding, 0
-    with _opened(file) as stream:
+    with opened(file.path, file.compression) as stream:
         if encoding == "auto":
             encoding, mark_bytes = detect_encoding(stream, where=where)
         elif encoding == "utf-8" and stream.read(3) == b"\xef\xbb\xbf":
             mark_bytes = 3
-    with _opened(file, advance) as stream:
+    with opened(file.path, file.compression, advance) as stream:
         yield from read_lines(
             stream, encoding, where=where, mark_bytes=mark_bytes, on_undecodable=source.undecodable
         )
-
-
-@contextlib.contextmanager
-def _opened(file: InputFile, advance: Advance | None = None) -> Iterator[BinaryIO]:
-    """Open a file, unpacking it on the way; bytes taken from disk are reported."""
-    with file.path.open("rb", buffering=0) as raw:
-        counted = cast(BinaryIO, raw if advance is None else _Counted(raw, advance))
-        try:
-            if file.compression is None:
-                yield counted
-            else:
-                native = pa.PythonFile(counted, mode="r")
-                with pa.CompressedInputStream(native, file.compression) as unpacked:
-                    yield unpacked
-        except (OSError, zlib.error) as error:
-            if file.compression is None or isinstance(error, InputError):
-                raise
-            raise InputError(
-                f"the {file.compression} data is damaged: {error}",
-                where=file.path,
-                hint="fetch or make the file again",
-            ) from error
-
-
-class _Counted:
-    """A file that tells how many bytes were read from it."""
-
-    closed = False
-
-    def __init__(self, raw: io.RawIOBase, advance: Advance) -> None:
-        self._raw, self._advance = raw, advance
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._raw.read(size) or b""
-        self._advance(len(data))
-        return data
-
-    def close(self) -> None:
-        self.closed = True
