@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+import transformers
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -22,6 +25,39 @@ from hunmin.models.devices import explain_out_of_memory
 from hunmin.models.quiet import without_progress_bars
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+
+
+def load_unchanged(path: Path) -> PreTrainedModel:
+    """Load a model of any kind in the type of its weights, to change it and save it again.
+
+    Args:
+        path: Folder with config.json, which names the model's class, and safetensors.
+
+    Returns:
+        The model on the CPU in evaluation mode.
+
+    Raises:
+        MissingInputError: There is no such folder.
+        ArtifactKindError: The folder holds no model.
+        InputError: Its weights are pickles, or its architecture is not one of transformers.
+        CorruptArtifactError: A file is damaged.
+    """
+    _check_folder(path)
+    if (path / MANIFEST_NAME).is_file():
+        load_artifact(path, "model")
+    file = path / "config.json"
+    config = _read_config(file)
+    _refuse_code(config, file)
+    names = config.get("architectures") or []
+    model_class = getattr(transformers, str(names[0]), None) if names else None
+    if model_class is None:
+        raise InputError(
+            "transformers has no model class of this name",
+            where=file,
+            given=f"architectures {names}",
+            hint="check the folder, or install a newer transformers",
+        )
+    return _from_pretrained(model_class, path, dtype="auto").eval()
 
 
 def load_model(
@@ -54,21 +90,28 @@ def load_model(
         load_artifact(path, "model", verify=verify)
     _check_config(path / "config.json")
     hint = "load a smaller model, or on another device"
-    with without_progress_bars(), explain_out_of_memory(hint, where=str(path)):
-        try:
-            model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+    with explain_out_of_memory(hint, where=str(path)):
+        model = _from_pretrained(
+            AutoModelForCausalLM, path, dtype=dtype, attn_implementation="sdpa"
+        )
+        return model.to(device).eval()
+
+
+def _from_pretrained(model_class: Any, path: Path, **settings: Any) -> PreTrainedModel:
+    try:
+        with without_progress_bars():
+            model: PreTrainedModel = model_class.from_pretrained(
                 path,
-                dtype=dtype,
                 use_safetensors=True,
                 local_files_only=True,
                 trust_remote_code=False,
-                attn_implementation="sdpa",
+                **settings,
             )
-        except SafetensorError as error:
-            raise CorruptArtifactError(
-                "the weights cannot be read", where=path, given=str(error), hint="copy them again"
-            ) from error
-        return model.to(device).eval()
+            return model
+    except SafetensorError as error:
+        raise CorruptArtifactError(
+            "the weights cannot be read", where=path, given=str(error), hint="copy them again"
+        ) from error
 
 
 def _check_folder(path: Path) -> None:
@@ -99,13 +142,18 @@ def _check_folder(path: Path) -> None:
     )
 
 
-def _check_config(file: Path) -> None:
+def _read_config(file: Path) -> dict[str, Any]:
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise CorruptArtifactError(
             "the configuration cannot be read", where=file, given=str(error), hint="copy it again"
         ) from error
+    return config
+
+
+def _check_config(file: Path) -> None:
+    config = _read_config(file)
     kind = config.get("model_type")
     if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         near = suggest(str(kind), MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
@@ -116,6 +164,10 @@ def _check_config(file: Path) -> None:
             allowed="gpt2, qwen3, llama and the others that AutoModelForCausalLM knows",
             hint="check the folder, or install a newer transformers",
         )
+    _refuse_code(config, file)
+
+
+def _refuse_code(config: Mapping[str, Any], file: Path) -> None:
     if "auto_map" in config:
         raise InputError(
             "this model brings Python code of its own, and hunmin runs none from model folders",

@@ -1,0 +1,101 @@
+"""Scripts of writing, by their ISO 15924 codes: Hang, Latn, Deva and others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from tokenizers import Regex
+from tokenizers.normalizers import Replace
+
+from hunmin.core.errors import InputError, suggest
+
+# Codes that stand for several scripts written together.
+_GROUPS = {
+    "Jpan": ("Hira", "Kana", "Hani"),
+    "Kore": ("Hang", "Hani"),
+    "Hans": ("Hani",),
+    "Hant": ("Hani",),
+}
+# fmt: off
+SCRIPTS = (
+    "Adlm", "Arab", "Armn", "Beng", "Bopo", "Cans", "Cham", "Cher", "Copt", "Cyrl",
+    "Deva", "Egyp", "Ethi", "Geor", "Goth", "Grek", "Gujr", "Guru", "Hang", "Hani",
+    "Hebr", "Hira", "Java", "Kana", "Khmr", "Knda", "Laoo", "Latn", "Limb", "Mlym",
+    "Mong", "Mymr", "Nkoo", "Olck", "Orya", "Rohg", "Sinh", "Sund", "Syrc", "Tale",
+    "Talu", "Taml", "Tavt", "Telu", "Tfng", "Thaa", "Thai", "Tibt", "Vaii", "Yiii",
+)
+# fmt: on
+"""Scripts of living languages and some others, in the order of their codes."""
+
+
+def expand_scripts(codes: Iterable[str]) -> tuple[str, ...]:
+    """Check script codes and resolve those that stand for several.
+
+    Args:
+        codes: ISO 15924 codes such as `Hang`, or `Jpan` for three scripts.
+
+    Returns:
+        Codes of single scripts in order, each once.
+
+    Raises:
+        InputError: A code is not known.
+    """
+    expanded: dict[str, None] = {}
+    for code in codes:
+        title = code.strip().title()
+        if title not in _GROUPS and title not in SCRIPTS:
+            near = suggest(title, [*SCRIPTS, *_GROUPS])
+            raise InputError(
+                f"this is no script that is known here.{near}",
+                given=repr(code),
+                allowed=f"ISO 15924 codes: {', '.join(sorted([*SCRIPTS, *_GROUPS]))}",
+            )
+        expanded.update(dict.fromkeys(_GROUPS.get(title, (title,))))
+    return tuple(expanded)
+
+
+@cache
+def script_characters(scripts: tuple[str, ...]) -> frozenset[str]:
+    """Return all characters of some scripts.
+
+    Args:
+        scripts: Codes of single scripts, see `expand_scripts`.
+
+    Returns:
+        Letters, marks and signs that belong to one of the scripts alone; characters shared between
+        scripts, such as punctuation and most digits, belong to none.
+    """
+    return frozenset(_only(scripts, _all_characters())) if scripts else frozenset()
+
+
+@cache
+def _all_characters() -> str:
+    surrogates = range(0xD800, 0xE000)
+    return "".join(chr(code) for code in range(0x110000) if code not in surrogates)
+
+
+def _only(scripts: Sequence[str], text: str) -> str:
+    kept = "".join(rf"\p{{{script}}}" for script in scripts)
+    found: str = Replace(Regex(f"[^{kept}]+"), "").normalize_str(text)
+    return found
+
+
+def count_scripts(texts: Iterable[str]) -> dict[str, int]:
+    """Count the characters of each script.
+
+    Args:
+        texts: Any texts.
+
+    Returns:
+        Characters by script code, most frequent first; characters of no script are left out.
+    """
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(text)
+    seen = "".join(counts)
+    by_script = Counter(
+        {script: sum(counts[c] for c in _only([script], seen)) for script in SCRIPTS}
+    )
+    return {script: number for script, number in by_script.most_common() if number}
