@@ -9,6 +9,7 @@ import click
 
 from hunmin.cli.stage import stage_command
 from hunmin.cli.stdin import read_stdin_lines
+from hunmin.cli.tokenizer_extend import command as extend_command
 
 
 class TrainByDefault(click.Group):
@@ -41,6 +42,9 @@ Stages it needs are run first unless they are up to date. Prints the folder of t
     ),
     name="train",
 )
+
+
+command.add_command(extend_command)
 
 
 @command.command("inspect")

@@ -194,6 +194,14 @@ def _nothing_new(num_lines: int, options: ExtensionOptions) -> VocabularyError:
     )
 
 
+def holds_model(folder: Path) -> bool:
+    """Tell whether a folder has weights beside its tokenizer."""
+    patterns = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt")
+    return (folder / "config.json").is_file() and any(
+        True for pattern in patterns for _ in folder.glob(pattern)
+    )
+
+
 def extend_tokenizer_folder(
     source: Path,
     donor: Path,
@@ -300,7 +308,8 @@ def write_extended(result: ExtendedTokenizer, source: Path, target: Path) -> Non
 
 
 def sample_pieces(result: ExtendedTokenizer) -> list[str]:
-    """Return the texts of the first new pieces that are whole characters."""
+    """Return the texts of the first new pieces that are whole characters, spaces cut off."""
     names = (result.extended.pieces[n] for n in range(result.base.num_ids, result.extended.num_ids))
-    texts = (piece_to_bytes(name).decode("utf-8", errors="replace") for name in names)
-    return [text for text in texts if "\ufffd" not in text][:_NUM_SAMPLES]
+    texts = (piece_to_bytes(name).decode("utf-8", errors="replace").strip() for name in names)
+    whole = dict.fromkeys(text for text in texts if text and "\ufffd" not in text)
+    return list(whole)[:_NUM_SAMPLES]

@@ -166,7 +166,7 @@ def describe_extension(facts: ExtensionFacts, samples: Sequence[str]) -> str:
         "lines that decode differently": f"{facts.round_trip_failures}",
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
-    shown = " ".join(f"`{sample.strip()}`" for sample in samples if sample.strip())
+    shown = " ".join(f"`{sample}`" for sample in samples)
     return (
         "# An extended tokenizer\n\n"
         f"| fact | value |\n|---|---|\n{table}\n\n"
