@@ -58,19 +58,22 @@ def _code_points(words: list[str]) -> tuple[Codes, Codes]:
     return codes.astype(np.int64), word_of
 
 
-def words_in_characters(words: WordTypes, vocabulary: Vocabulary, *, min_count: int) -> Sequences:
+def words_in_characters(words: WordTypes, vocabulary: Vocabulary) -> Sequences:
     """Write the words as sequences of characters, the starting point of merging.
 
     Args:
         words: The text.
         vocabulary: Holds the common characters.
-        min_count: Rarer words are left out.
 
     Returns:
         The words; a character without an entry is a wall, so that nothing merges across it.
+
+    Note:
+        Also words that occur once: in a language with much inflection, half of what is known
+        about a stem stands in them (LAB.md).
     """
     lengths = np.array([len(word) for word in words.words], dtype=np.int64)
-    kept = (words.counts >= min_count) & (lengths > 1)
+    kept = lengths > 1
     chosen = [words.words[index] for index in np.flatnonzero(kept)]
     codes, word_of = _code_points([*chosen, ""])
     table = _symbols_of_characters(vocabulary)

@@ -109,7 +109,7 @@ def learn_tokenizer(spec: TokenizerSpec, text: TrainingText) -> Tokenizer:
     size_of_words = size - int(size * spec.superwords)
     vocabulary = Vocabulary()
     merge_characters(text.words, vocabulary, coverage=spec.character_coverage, size=size_of_words)
-    sequences = words_in_characters(text.words, vocabulary, min_count=spec.min_frequency)
+    sequences = words_in_characters(text.words, vocabulary)
     _learn(spec, sequences, vocabulary, size_of_words)
     if not spec.superwords:
         return build_tokenizer(vocabulary, spec.all_special_tokens)

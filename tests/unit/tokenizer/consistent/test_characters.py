@@ -44,9 +44,9 @@ def test_a_full_vocabulary_takes_no_half_character() -> None:
 
 def test_sequences_hold_characters_weights_and_cuts() -> None:
     vocabulary = Vocabulary()
-    text = words(가나=5, 가=3, ab=2, 나다=1)
+    text = words(가나=5, 가=3, ab=2)
     merge_characters(text, vocabulary, coverage=1, size=1_000)
-    sequences = words_in_characters(text, vocabulary, min_count=2)
+    sequences = words_in_characters(text, vocabulary)
     pieces = [
         "|" if symbol == WALL else vocabulary.pieces[symbol].decode()
         for symbol in sequences.symbols.tolist()
@@ -61,5 +61,5 @@ def test_a_character_without_an_entry_is_a_wall() -> None:
     vocabulary = Vocabulary()
     text = words(가힣나=5)
     merge_characters(words(가=10, 나=10), vocabulary, coverage=1, size=1_000)
-    symbols = words_in_characters(text, vocabulary, min_count=2).symbols.tolist()
+    symbols = words_in_characters(text, vocabulary).symbols.tolist()
     assert [symbol == WALL for symbol in symbols] == [True, False, True, False, True]
