@@ -1,0 +1,123 @@
+"""From folders to subjects, each with a name of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from hunmin.core.errors import ArtifactKindError, InputError, suggest
+from hunmin.tokenizer.compare.library import LibrarySubject
+from hunmin.tokenizer.compare.subject import Subject
+from hunmin.tokenizer.load import TextTokenizer, load_tokenizer
+
+
+class NamedPath(NamedTuple):
+    """A folder or file and what it is called."""
+
+    name: str
+    """What it is called in the report."""
+    path: Path
+    """Where it lies."""
+
+
+def load_subject(path: Path, name: str | None = None) -> Subject:
+    """Open any folder with a tokenizer.
+
+    Args:
+        path: A tokenizer artifact, a model folder, or any folder with `tokenizer.json`.
+        name: What it is called in the report; the folder's name by default.
+
+    Returns:
+        The tokenizer as a subject.
+
+    Raises:
+        MissingInputError: There is no such folder.
+        ArtifactKindError: It holds no tokenizer.
+        CorruptArtifactError: The tokenizer cannot be read.
+    """
+    name = name or path.absolute().name
+    ours = _load_ours(path)
+    if ours is not None:
+        return LibrarySubject(name, ours.definition, bulk=ours.encode_batch, cutter=ours.cutter)
+    return LibrarySubject(name, (path / "tokenizer.json").read_text(encoding="utf-8"))
+
+
+def _load_ours(path: Path) -> TextTokenizer | None:
+    """Open the folder as hunmin does for training; None if only the library can."""
+    try:
+        return load_tokenizer(path)
+    except ArtifactKindError:
+        if not (path / "tokenizer.json").is_file():
+            raise
+        return None
+
+
+def name_paths(written: Sequence[str]) -> list[NamedPath]:
+    """Give every folder a name.
+
+    Args:
+        written: `FOLDER` or `NAME=FOLDER`.
+
+    Returns:
+        Names and folders; a folder without a name gets the last parts of its path that tell it
+        from the others.
+
+    Raises:
+        InputError: Two have one name.
+    """
+    pairs = [_split_name(text) for text in written]
+    own = [NamedPath(name or "", Path(path)) for name, path in pairs]
+    unnamed = [pair.path for pair in own if not pair.name]
+    named = [NamedPath(pair.name or _shortest(pair.path, unnamed), pair.path) for pair in own]
+    names = [pair.name for pair in named]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(
+            "two tokenizers have one name",
+            given=", ".join(twice),
+            hint="name them: first=FOLDER second=FOLDER",
+        )
+    return named
+
+
+def find_baseline(name: str | None, names: Sequence[str]) -> str:
+    """Return the tokenizer that the others are divided by, the first one by default.
+
+    Args:
+        name: Its name; None for the first.
+        names: Names of all tokenizers.
+
+    Returns:
+        The name.
+
+    Raises:
+        InputError: There is no such tokenizer.
+    """
+    if name is None:
+        return names[0]
+    if name not in names:
+        raise InputError(
+            f"the baseline is none of the tokenizers.{suggest(name, names)}",
+            where="--baseline",
+            given=name,
+            allowed=", ".join(names),
+        )
+    return name
+
+
+def _split_name(written: str) -> tuple[str | None, str]:
+    name, equals, path = written.partition("=")
+    if not equals or Path(written).exists() or not name or "/" in name:
+        return None, written
+    return name, path
+
+
+def _shortest(path: Path, paths: Sequence[Path]) -> str:
+    """Return the fewest last parts of a path that no other path ends with."""
+    parts = path.absolute().parts
+    others = [other.absolute().parts for other in paths if other != path]
+    for length in range(1, len(parts)):
+        if not any(other[-length:] == parts[-length:] for other in others):
+            return "/".join(parts[-length:])
+    return str(path)

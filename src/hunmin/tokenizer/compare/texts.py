@@ -1,0 +1,123 @@
+"""Texts to compare tokenizers on: documents artifacts, and files line by line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from hunmin.core.artifact import MANIFEST_NAME, load_artifact
+from hunmin.core.errors import EmptyCorpusError, InputError
+from hunmin.core.logs import get_logger
+from hunmin.corpus.documents import DOCUMENTS_KIND, read_documents
+from hunmin.corpus.files import FileReader
+from hunmin.corpus.spec import FilesSource
+from hunmin.text.languages import UNDETERMINED, normalize_tag
+from hunmin.tokenizer.compare.subject import Flags
+
+MAX_BYTES_PER_SOURCE = 5_000_000
+MAX_CHARACTERS = 1_000_000
+logger = get_logger(__name__)
+
+
+@dataclass
+class Texts:
+    """Some texts with what is known about them.
+
+    Args:
+        texts: The texts.
+        languages: The BCP 47 tag of each.
+        sources: The source of each.
+    """
+
+    texts: list[str] = field(default_factory=list)
+    languages: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+
+    def by_language(self) -> dict[str, Flags]:
+        """Return for each language which texts are in it."""
+        return _groups(self.languages)
+
+    def by_source(self) -> dict[str, Flags]:
+        """Return for each source which texts come from it."""
+        return _groups(self.sources)
+
+
+def read_texts(written: Sequence[str], *, max_bytes: int = MAX_BYTES_PER_SOURCE) -> Texts:
+    """Read texts.
+
+    Args:
+        written: Documents artifacts, files (.txt by lines, .jsonl, .parquet; packed or not) or
+            folders of files; `ko=FILE` says what language a file is in.
+        max_bytes: Most UTF-8 bytes of each source; the rest is left out, and said.
+
+    Returns:
+        The texts that are not empty, in order.
+
+    Raises:
+        MissingInputError: A path does not exist.
+        InputError: A file is not text, a tag is no language, a folder is another artifact.
+        EmptyCorpusError: There is no text.
+    """
+    found, taken, full = Texts(), Counter[str](), set[str]()
+    for path in written:
+        for batch in _batches(path):
+            _append(found, batch, taken, full, max_bytes)
+    if full:
+        names = ", ".join(sorted(full))
+        logger.info("of these sources only the first %d bytes are read: %s", max_bytes, names)
+    if written and not found.texts:
+        raise EmptyCorpusError(
+            "there is no text to compare on",
+            where=", ".join(written),
+            hint="name a text file, or a documents artifact such as runs/quickstart/corpus",
+        )
+    return found
+
+
+def _batches(written: str) -> Iterator[pa.RecordBatch]:
+    tag, path = _split_tag(written)
+    if (Path(path) / MANIFEST_NAME).is_file():
+        artifact = load_artifact(Path(path), DOCUMENTS_KIND, verify=False)
+        for split in ("train", "validation"):
+            yield from read_documents(artifact, split, ["text", "language", "source"])
+        return
+    source = FilesSource(paths=(path,), unit="line", language=tag)
+    for batch in FileReader(source, MAX_CHARACTERS).batches(lambda _: None):
+        usable = pa.compute.is_null(batch.column("reason"))
+        yield batch.filter(usable).select(["text", "language", "source"])
+
+
+def _split_tag(written: str) -> tuple[str, str]:
+    tag, equals, path = written.partition("=")
+    if not equals or Path(written).exists():
+        return UNDETERMINED, written
+    try:
+        return normalize_tag(tag), path
+    except InputError as error:
+        error.where = f"--texts {written}"
+        raise
+
+
+def _append(
+    found: Texts, batch: pa.RecordBatch, taken: Counter[str], full: set[str], max_bytes: int
+) -> None:
+    for text, language, source in zip(*(c.to_pylist() for c in batch.columns), strict=True):
+        if not text or source in full:
+            continue
+        taken[source] += len(text.encode())
+        if taken[source] > max_bytes:
+            full.add(source)
+            continue
+        found.texts.append(text)
+        found.languages.append(language)
+        found.sources.append(source)
+
+
+def _groups(labels: Sequence[str]) -> dict[str, Flags]:
+    column = np.array(labels, dtype=object)
+    return {label: column == label for label in sorted(set(labels))}
