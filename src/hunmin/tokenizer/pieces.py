@@ -149,7 +149,7 @@ def identifying_parts(definition: Definition) -> list[Any]:
     """
     model = definition["model"]
     added = sorted([token["id"], token["content"]] for token in definition["added_tokens"])
-    parts = [_vocabulary(model), _merges(model), added]
+    parts = [_vocabulary(model), read_merges(model), added]
     parts += [definition.get("normalizer"), definition.get("pre_tokenizer")]
     options = {name: model[name] for name in _MODEL_OPTIONS if model.get(name)}
     return [*parts, options] if options else parts
@@ -162,6 +162,10 @@ def _vocabulary(model: Definition) -> Any:
     return [[piece, round(score, 6)] for piece, score in model["vocab"]]
 
 
-def _merges(model: Definition) -> list[list[str]]:
+def read_merges(model: Definition) -> list[list[str]]:
+    """Return the merges of the `model` part of a definition, best first; none for Unigram."""
     # Older files join the two by a space.
-    return [pair.split(" ") if isinstance(pair, str) else pair for pair in model.get("merges", [])]
+    return [
+        pair.split(" ") if isinstance(pair, str) else list(pair)
+        for pair in model.get("merges", [])
+    ]

@@ -28,6 +28,7 @@ Kind = Literal[
     "morpheme-bpe-exact",
 ]
 MORPHEME_KINDS = frozenset({"morpheme-bpe", "morpheme-bpe-train-only", "morpheme-bpe-exact"})
+UNIGRAM_KINDS = frozenset({"unigram", "byte-unigram"})
 CONSISTENT_KIND = "morpheme-bpe"
 SUPERWORD_KINDS = frozenset({"byte-bpe", "morpheme-bpe"})
 ANY_LANGUAGE = "*"
@@ -104,16 +105,16 @@ class TokenizerSpec(Spec):
     max_repeats: int = Field(default=4, ge=1)
     """How often the text of a small language may be repeated to reach its share."""
     character_coverage: float = Field(default=0.9995, gt=0, le=1)
-    """Share of the sample's characters that are whole entries (all kinds but byte-bpe); rarer
-    characters are spelled in bytes."""
+    """Share of the sample's characters that are whole entries (morpheme-bpe, char-bpe, unigram);
+    rarer characters are spelled in bytes."""
     superwords: float = Field(default=0, ge=0, lt=1)
     """Share of the vocabulary that may span several words, learned in a second stage. Fewer tokens
     per text; needs a regex of its own, which llama.cpp cannot run."""
     min_frequency: int = Field(default=2, ge=1)
     """A pair of pieces must occur this often to be merged."""
     max_token_bytes: int | None = Field(default=48, ge=2)
-    """Longest entry. Keeps repeated sentences of scripts without spaces from becoming entries;
-    None for no limit."""
+    """Longest entry; char-bpe and unigram count three bytes a character. Keeps repeated sentences
+    of scripts without spaces from becoming entries; None for no limit."""
     allow_smaller: bool = False
     """Accept fewer entries than `vocab_size` when the data supports no more merges; otherwise
     that is an error, because a model would carry embeddings that are never trained."""
@@ -123,10 +124,11 @@ class TokenizerSpec(Spec):
     @model_validator(mode="after")
     def _special_tokens_are_distinct(self) -> TokenizerSpec:
         names = self.all_special_tokens
-        if len(set(names)) != len(names) or "" in names:
+        if len(set(names)) != len(names) or any(len(name) < 2 for name in names):
             raise ValueError(
-                "special_tokens must be distinct, not empty, and without "
-                f"{' and '.join(REQUIRED_SPECIAL_TOKENS)}, which are always there"
+                "special_tokens must be distinct, of two characters or more (one is an entry that "
+                f"texts need), and without {' and '.join(REQUIRED_SPECIAL_TOKENS)}, which are "
+                "always there"
             )
         if self.vocab_size < NUM_BYTES + len(names):
             raise ValueError(

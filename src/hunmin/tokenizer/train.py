@@ -14,11 +14,13 @@ from hunmin.core.errors import VocabularyError
 from hunmin.core.logs import get_logger
 from hunmin.core.units import format_bytes
 from hunmin.tokenizer.alphabet import NUM_BYTES
-from hunmin.tokenizer.load import TextTokenizer
+from hunmin.tokenizer.load import load_tokenizer
 from hunmin.tokenizer.methods.base import Method, TrainingTask
 from hunmin.tokenizer.methods.byte_bpe import train_byte_bpe
-from hunmin.tokenizer.sample import Sample, plan_sample
-from hunmin.tokenizer.spec import BOUNDARY_TOKEN, PAD_TOKEN, Kind, TokenizerSpec
+from hunmin.tokenizer.methods.char_bpe import train_char_bpe
+from hunmin.tokenizer.methods.unigram import train_byte_unigram, train_unigram
+from hunmin.tokenizer.sample import plan_sample
+from hunmin.tokenizer.spec import BOUNDARY_TOKEN, PAD_TOKEN, UNIGRAM_KINDS, Kind, TokenizerSpec
 
 logger = get_logger(__name__)
 
@@ -27,6 +29,9 @@ _NO_LIMIT = int(1e30)
 
 METHODS: dict[Kind, Method] = {
     "byte-bpe": train_byte_bpe,
+    "char-bpe": train_char_bpe,
+    "unigram": train_unigram,
+    "byte-unigram": train_byte_unigram,
 }
 
 
@@ -50,7 +55,9 @@ def train_tokenizer(
 
     Raises:
         EmptyCorpusError: The train split holds no text.
-        VocabularyError: The sample supports fewer entries than asked for.
+        VocabularyError: The sample supports fewer entries than asked for, its characters need
+            more, or a special token is written like an entry.
+        MissingExtraError: The method needs a package that is not installed.
 
     Note:
         Deterministic: the same documents and spec give the same bytes.
@@ -58,35 +65,48 @@ def train_tokenizer(
     sample = plan_sample(documents, spec)
     task = TrainingTask(spec, documents, sample)
     tokenizer = METHODS[spec.kind](task)
-    _check_filled(spec, tokenizer, sample)
+    _check_filled(task, tokenizer)
     definition = tokenizer.to_str(pretty=True)
     with write_artifact(output, "tokenizer", recipe=recipe, inputs=[documents]) as draft:
         _write_folder(draft.path, definition, spec)
+        for name, content in task.files.items():
+            (draft.path / name).parent.mkdir(parents=True, exist_ok=True)
+            (draft.path / name).write_bytes(content)
         draft.facts.update(
             vocab_size=tokenizer.get_vocab_size(),
-            merges=_num_merges(tokenizer, spec),
+            **{_learned_unit(spec): _num_learned(task, tokenizer)},
             special_tokens=list(spec.all_special_tokens),
             sample_bytes=sample.total_bytes,
             sample_bytes_by_language=dict(sorted(sample.bytes_by_language.items())),
-            digest=TextTokenizer(definition).digest,
+            digest=load_tokenizer(draft.path).digest,
             kind=spec.kind,
             **task.facts,
         )
     return load_artifact(output, "tokenizer", verify=False)
 
 
-def _num_merges(tokenizer: Tokenizer, spec: TokenizerSpec) -> int:
-    return tokenizer.get_vocab_size() - NUM_BYTES - len(spec.all_special_tokens)
+def _learned_unit(spec: TokenizerSpec) -> str:
+    return "pieces" if spec.kind in UNIGRAM_KINDS else "merges"
 
 
-def _check_filled(spec: TokenizerSpec, tokenizer: Tokenizer, sample: Sample) -> None:
-    size = tokenizer.get_vocab_size()
+def _num_learned(task: TrainingTask, tokenizer: Tokenizer) -> int:
+    """Return how many entries are neither bytes, characters nor special tokens."""
+    given = NUM_BYTES + len(task.spec.all_special_tokens) + int(task.facts.get("characters", 0))
+    return tokenizer.get_vocab_size() - given
+
+
+def _check_filled(task: TrainingTask, tokenizer: Tokenizer) -> None:
+    spec, size = task.spec, tokenizer.get_vocab_size()
     if size >= spec.vocab_size:
         return
+    reason = (
+        "no other piece occurs often enough"
+        if spec.kind in UNIGRAM_KINDS
+        else f"no other pair occurs {spec.min_frequency} times"
+    )
     problem = (
-        f"the text supports only {_num_merges(tokenizer, spec)} merges "
-        f"(a vocabulary of {size}), because no other pair occurs {spec.min_frequency} times "
-        f"in {format_bytes(sample.total_bytes)}"
+        f"the text supports only {_num_learned(task, tokenizer)} {_learned_unit(spec)} "
+        f"(a vocabulary of {size}), because {reason} in {format_bytes(task.sample.total_bytes)}"
     )
     if not spec.allow_smaller:
         raise VocabularyError(

@@ -22,13 +22,16 @@ class TrainingTask:
         spec: What the recipe says.
         documents: A documents artifact.
         sample: Which of its text to train on.
-        facts: What a method wants to have recorded in the manifest.
+        facts: What a method wants to have recorded in the manifest; `characters` are the entries
+            that are characters, where they are given and not learned.
+        files: What a method wants to have written beside tokenizer.json, by relative path.
     """
 
     spec: TokenizerSpec
     documents: Artifact
     sample: Sample
     facts: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
 
     def batches(self) -> Iterator[SampledTexts]:
         """Read the sample, with a progress bar in bytes."""
