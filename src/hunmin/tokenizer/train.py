@@ -18,6 +18,7 @@ from hunmin.tokenizer.load import load_tokenizer
 from hunmin.tokenizer.methods.base import Method, TrainingTask
 from hunmin.tokenizer.methods.byte_bpe import train_byte_bpe
 from hunmin.tokenizer.methods.char_bpe import train_char_bpe
+from hunmin.tokenizer.methods.morpheme_bpe import train_morpheme_bpe
 from hunmin.tokenizer.methods.unigram import train_byte_unigram, train_unigram
 from hunmin.tokenizer.sample import plan_sample
 from hunmin.tokenizer.spec import BOUNDARY_TOKEN, PAD_TOKEN, UNIGRAM_KINDS, Kind, TokenizerSpec
@@ -32,6 +33,7 @@ METHODS: dict[Kind, Method] = {
     "char-bpe": train_char_bpe,
     "unigram": train_unigram,
     "byte-unigram": train_byte_unigram,
+    "morpheme-bpe": train_morpheme_bpe,
 }
 
 
@@ -62,12 +64,35 @@ def train_tokenizer(
     Note:
         Deterministic: the same documents and spec give the same bytes.
     """
-    sample = plan_sample(documents, spec)
-    task = TrainingTask(spec, documents, sample)
-    tokenizer = METHODS[spec.kind](task)
+    task = TrainingTask(spec, documents, plan_sample(documents, spec))
+    return write_tokenizer(task, METHODS[spec.kind](task), output, recipe=recipe)
+
+
+def write_tokenizer(
+    task: TrainingTask,
+    tokenizer: Tokenizer,
+    output: Path,
+    *,
+    recipe: Mapping[str, Any] | None = None,
+) -> Artifact:
+    """Write what a method has trained.
+
+    Args:
+        task: What it was trained from.
+        tokenizer: The result.
+        output: Folder of the tokenizer artifact.
+        recipe: Recorded in the manifest.
+
+    Returns:
+        The tokenizer artifact.
+
+    Raises:
+        VocabularyError: It has fewer entries than asked for.
+    """
     _check_filled(task, tokenizer)
+    spec, sample = task.spec, task.sample
     definition = tokenizer.to_str(pretty=True)
-    with write_artifact(output, "tokenizer", recipe=recipe, inputs=[documents]) as draft:
+    with write_artifact(output, "tokenizer", recipe=recipe, inputs=[task.documents]) as draft:
         _write_folder(draft.path, definition, spec)
         for name, content in task.files.items():
             (draft.path / name).parent.mkdir(parents=True, exist_ok=True)
