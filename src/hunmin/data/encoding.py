@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -18,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hunmin.core.environment import available_cores
-from hunmin.core.errors import StageFailedError
+from hunmin.core.processes import map_in_order
 from hunmin.data.permutation import Int64s, UInt64s
 from hunmin.tokenizer.load import TextTokenizer
 from hunmin.tokenizer.sample import hash_ids
@@ -26,7 +21,6 @@ from hunmin.tokenizer.sample import hash_ids
 ONLY_GROUP = "all"
 _SLICE_MAX_BYTES = 4_000_000
 _WORKER_MIN_BYTES = 16_000_000
-_BATCHES_AHEAD_PER_WORKER = 3
 # One document in so many is tokenized by both engines, chosen by the hash of its id.
 _CHECKED_SHARE = 128
 
@@ -156,47 +150,11 @@ def encode_batches(
     Raises:
         StageFailedError: A worker process died.
     """
-    if num_workers == 1:
-        yield from map(encoder.encode, batches)
-        return
-    # Not fork: this process may hold threads and locks of other libraries.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(
-        num_workers, mp_context=context, initializer=_start_worker, initargs=(encoder,)
+    yield from map_in_order(
+        encoder.encode,
+        batches,
+        num_workers,
+        problem="a process that tokenizes died",
+        hint="if memory ran out, lower data.num_workers; with data.num_workers=1 all is done in "
+        "one process",
     )
-    try:
-        yield from _in_order(pool, batches, num_workers * _BATCHES_AHEAD_PER_WORKER)
-    except BrokenProcessPool as error:
-        raise StageFailedError(
-            "a process that tokenizes died",
-            hint="if memory ran out, lower data.num_workers; with data.num_workers=1 all is done "
-            "in one process",
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _in_order(
-    pool: ProcessPoolExecutor, batches: Iterable[pa.RecordBatch], max_ahead: int
-) -> Iterator[list[EncodedGroup]]:
-    waiting: deque[Future[list[EncodedGroup]]] = deque()
-    for batch in batches:
-        waiting.append(pool.submit(_encode_in_worker, batch))
-        if len(waiting) >= max_ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
-
-
-_encoder: DocumentEncoder
-
-
-def _start_worker(encoder: DocumentEncoder) -> None:
-    global _encoder
-    _encoder = encoder
-    # Ctrl-C reaches every process of the terminal; the parent ends the workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _encode_in_worker(batch: pa.RecordBatch) -> list[EncodedGroup]:
-    return _encoder.encode(batch)

@@ -39,28 +39,22 @@ def join_morphemes(text: str, morphemes: Iterable[Morpheme]) -> Boundaries:
     furthest = 0
     for start, length, kind in morphemes:
         end = start + length
-        kinds.setdefault(start, kind)
+        if start not in kinds:
+            kinds[start] = kind
         found.add(end)
         if start >= furthest:
             found.add(start)
             furthest = end
         elif end > furthest:
             furthest = end
-    return mark_boundaries(
-        text, {position: kinds.get(position, BoundaryKind.COMPOUND) for position in found}
-    )
-
-
-def mark_boundaries(text: str, kinds: dict[int, BoundaryKind]) -> Boundaries:
-    """Return those positions as boundaries that lie within the text and not beside white space."""
-    length = len(text)
-    positions = tuple(
+    positions = [
         position
-        for position in sorted(kinds)
-        if 0 < position < length
+        for position in sorted(found)
+        if 0 < position < len(text)
         and not text[position - 1].isspace()
         and not text[position].isspace()
-    )
+    ]
     if not positions:
         return NO_BOUNDARIES
-    return Boundaries(positions, tuple(kinds[position] for position in positions))
+    other = BoundaryKind.COMPOUND
+    return Boundaries(tuple(positions), tuple([kinds.get(p, other) for p in positions]))
