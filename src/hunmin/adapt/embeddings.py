@@ -53,7 +53,10 @@ class Mixture:
         rows, columns, weights = zip(*entries, strict=True)
         size = (len(self.recipes), len(old_ids))
         matrix = torch.sparse_coo_tensor(
-            torch.tensor([rows, columns]), torch.tensor(weights, dtype=torch.float32), size
+            torch.tensor([rows, columns]),
+            torch.tensor(weights, dtype=torch.float32),
+            size,
+            check_invariants=True,
         )
         used = old[torch.tensor(old_ids, device=old.device)].float().cpu()
         mixed: torch.Tensor = torch.sparse.mm(matrix, used.reshape(len(old_ids), -1))

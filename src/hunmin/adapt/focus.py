@@ -142,7 +142,7 @@ def _information(places: Ids, lines: Ids, size: int, window: int) -> torch.Tenso
     kept = information > 0
     both = torch.from_numpy(np.stack([left[kept], right[kept]]))
     values = torch.from_numpy(information[kept].astype(np.float32))
-    return torch.sparse_coo_tensor(both, values, (size, size)).coalesce()
+    return torch.sparse_coo_tensor(both, values, (size, size), check_invariants=True).coalesce()
 
 
 def _company(

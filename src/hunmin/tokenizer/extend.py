@@ -25,7 +25,7 @@ from hunmin.tokenizer.extension.measure import (
     measure_extension,
 )
 from hunmin.tokenizer.extension.scripts import PieceRule
-from hunmin.tokenizer.load import TextTokenizer, load_tokenizer
+from hunmin.tokenizer.load import TextTokenizer, check_encodable, load_tokenizer
 
 logger = get_logger(__name__)
 
@@ -109,6 +109,7 @@ def extend_tokenizer(
 
     Raises:
         EmptyCorpusError: The texts hold nothing, or nothing in the scripts.
+        TextEncodingError: A text holds a lone surrogate.
         VocabularyError: There is nothing new to add.
 
     Note:
@@ -141,7 +142,7 @@ def extend_tokenizer(
         raise _nothing_new(len(lines), options)
     extended = base.extended(extension.pieces, extension.merges)
     facts = measure_extension(
-        base, extended, donor, scripts=scripts, counts=counts, held_out=held_out, kept=measured
+        base, extended, donor, rule=rule, counts=counts, held_out=held_out, kept=measured
     )
     return ExtendedTokenizer(base, extended, facts)
 
@@ -151,10 +152,11 @@ def _split(texts: Iterable[str]) -> tuple[list[str], list[str]]:
     lines: list[str] = []
     held_out: list[str] = []
     for text in texts:
+        check_encodable(text)
         for line in text.split("\n"):
             if not line.strip():
                 continue
-            if zlib.crc32(line.encode("utf-8", "surrogatepass")) % _HELD_OUT_EVERY == 0:
+            if zlib.crc32(line.encode()) % _HELD_OUT_EVERY == 0:
                 held_out.append(line)
             else:
                 lines.append(line)

@@ -11,7 +11,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from hunmin.core.errors import ArtifactKindError, CorruptArtifactError, MissingInputError, suggest
-from hunmin.tokenizer.alphabet import byte_to_character, piece_to_bytes
+from hunmin.tokenizer.alphabet import byte_to_character
 
 Merge = tuple[str, str]
 # Bytes that no UTF-8 text holds; some vocabularies leave them out.
@@ -196,8 +196,3 @@ def _kinds(component: Mapping[str, Any] | None) -> list[str]:
         return []
     parts = component.get("pretokenizers") or component.get("decoders") or []
     return [str(component.get("type")), *(kind for part in parts for kind in _kinds(part))]
-
-
-def bytes_of(pieces: Sequence[str]) -> list[bytes]:
-    """Return the bytes that pieces in the byte alphabet stand for."""
-    return [piece_to_bytes(piece) for piece in pieces]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from typing import Any
 
 from hunmin.tokenizer.alphabet import piece_to_bytes
 from hunmin.tokenizer.extension.base import BaseTokenizer
+from hunmin.tokenizer.extension.scripts import PieceRule
 from hunmin.tokenizer.load import TextTokenizer
+
+_MAX_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,8 @@ class ExtensionFacts:
         base_ids: Ids of the old tokenizer, those of added tokens included.
         new_pieces: How many were added; their ids follow the old ones.
         scripts: Every new piece holds or begins a character of these; empty for no condition.
+        shared_characters: Other characters that a new piece can begin, because their first bytes
+            are the same; their ids may have changed.
         held_out_lines: Lines of the new language that nothing was learned from.
         bytes_per_token_before: UTF-8 bytes a token on them with the old tokenizer.
         bytes_per_token_after: The same with the extended one.
@@ -38,6 +43,7 @@ class ExtensionFacts:
     base_ids: int
     new_pieces: int
     scripts: tuple[str, ...]
+    shared_characters: tuple[str, ...]
     held_out_lines: int
     bytes_per_token_before: float
     bytes_per_token_after: float
@@ -52,7 +58,11 @@ class ExtensionFacts:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the facts as JSON values."""
-        return asdict(self) | {"scripts": list(self.scripts)}
+        lists = {
+            "scripts": list(self.scripts),
+            "shared_characters": "".join(self.shared_characters),
+        }
+        return asdict(self) | lists
 
 
 def measure_extension(
@@ -60,7 +70,7 @@ def measure_extension(
     extended: BaseTokenizer,
     donor: TextTokenizer,
     *,
-    scripts: tuple[str, ...],
+    rule: PieceRule,
     counts: Mapping[str, int],
     held_out: Sequence[str],
     kept: Sequence[str],
@@ -71,7 +81,7 @@ def measure_extension(
         base: The old tokenizer.
         extended: The new one.
         donor: The tokenizer of the new language.
-        scripts: Which pieces were allowed.
+        rule: Which pieces were allowed.
         counts: Words that were learned from.
         held_out: Lines of the new language that were not learned from; at least one.
         kept: Lines that should be encoded as before, none of them used in learning.
@@ -88,7 +98,8 @@ def measure_extension(
     return ExtensionFacts(
         base_ids=base.num_ids,
         new_pieces=len(new_ids),
-        scripts=scripts,
+        scripts=rule.scripts,
+        shared_characters=tuple(sorted(rule.shared(bytes_of(extended, new_ids)))),
         held_out_lines=len(held_out),
         bytes_per_token_before=num_bytes / _total(before),
         bytes_per_token_after=num_bytes / _total(after),
@@ -103,6 +114,11 @@ def measure_extension(
             base, extended, [*before, *kept_before], [*after, *kept_after]
         ),
     )
+
+
+def bytes_of(tokenizer: BaseTokenizer, ids: Iterable[int]) -> list[bytes]:
+    """Return the bytes of pieces of the model, by id."""
+    return [piece_to_bytes(tokenizer.pieces[number]) for number in ids]
 
 
 def _total(rows: Sequence[Any]) -> int:
@@ -177,12 +193,20 @@ def describe_extension(facts: ExtensionFacts, samples: Sequence[str]) -> str:
 
 
 def _promise(facts: ExtensionFacts) -> str:
-    if facts.scripts:
+    if not facts.scripts:
         return (
-            f"A text without a character of {', '.join(facts.scripts)} has the ids it had before: "
-            "every new piece holds or begins one."
+            "New merges are tried after all old ones, so a text changes only where one of them "
+            "fits; how often that happens in text to be kept is in the table."
         )
-    return (
-        "New merges are tried after all old ones, so a text changes only where one of them fits; "
-        "how often that happens in text to be kept is in the table."
+    promise = (
+        f"A text without a character of {', '.join(facts.scripts)} has the ids it had before: "
+        "every new piece holds or begins one."
     )
+    if facts.shared_characters:
+        shown = "".join(facts.shared_characters[:_MAX_SHOWN])
+        more = ", …" if len(facts.shared_characters) > _MAX_SHOWN else ""
+        promise += (
+            f" Excepted are {len(facts.shared_characters)} characters whose first bytes are the "
+            f"same as those of the script: {shown}{more}"
+        )
+    return promise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 from hunmin.text.scripts import script_characters
@@ -11,26 +12,33 @@ _LEAD_LENGTHS = ((0xC2, 0xE0, 2), (0xE0, 0xF0, 3), (0xF0, 0xF5, 4))
 _SURROGATES = range(0xD800, 0xE000)
 
 
+_UNDECIDED = ("Zyyy", "Zinh")
+
+
 class PieceRule:
     """Decides which pieces an extension may add.
 
     Args:
-        scripts: Codes of scripts; a piece must then prove that its text is in one of them. Empty
-            for no such condition.
+        scripts: Codes of scripts; a piece must then hold or begin a character of one of them.
+            Empty for no such condition.
 
     Note:
-        A piece is either whole characters or ends within its first character that is not ASCII:
-        pieces that hold a character and a part of the next one are never admitted. With scripts,
-        it must hold a character of one of them, or begin one: all assigned characters that its
-        last bytes can begin are of these scripts. A text without them cannot hold such a piece.
+        A piece is either whole characters, or ends within its first character that is not ASCII:
+        pieces that hold a character and a part of the next one are never admitted.
+
+        A piece that begins a character is admitted with scripts if all assigned characters that it
+        can begin are of these scripts, or signs shared by all scripts, such as the baht sign among
+        the Thai letters. Two bytes of four begin 4,096 characters of many scripts; they need only
+        begin one. `shared` tells which other characters are concerned.
     """
 
     def __init__(self, scripts: tuple[str, ...] = ()) -> None:
         self.scripts = scripts
         self._characters = script_characters(scripts)
+        self._allowed = self._characters | script_characters(_UNDECIDED)
 
     def admits(self, piece: bytes) -> bool:
-        """Tell whether a piece may be added; its bytes must not begin within a character."""
+        """Tell whether a piece may be added."""
         complete, rest = split_partial(piece)
         try:
             text = complete.decode()
@@ -38,17 +46,25 @@ class PieceRule:
             return False
         if rest:
             return text.isascii() and self._begins_one(rest)
-        return not self.scripts or not self._characters.isdisjoint(text)
+        return self.holds(text)
 
     def holds(self, text: str) -> bool:
         """Tell whether a text has a character of the scripts; True if there is no condition."""
         return not self.scripts or not self._characters.isdisjoint(text)
 
+    def shared(self, pieces: Iterable[bytes]) -> frozenset[str]:
+        """Return the characters outside the scripts that one of these pieces can begin."""
+        rests = {rest for rest in (split_partial(piece)[1] for piece in pieces) if rest}
+        begun = frozenset(character for rest in rests for character in possible_characters(rest))
+        return begun - self._characters if self.scripts else frozenset()
+
     def _begins_one(self, rest: bytes) -> bool:
         if not self.scripts:
             return True
         possible = possible_characters(rest)
-        return bool(possible) and self._characters.issuperset(possible)
+        begins = not self._characters.isdisjoint(possible)
+        is_half = len(rest) == 2 and _length(rest[0]) == 4
+        return begins and (is_half or self._allowed.issuperset(possible))
 
 
 def split_partial(piece: bytes) -> tuple[bytes, bytes]:
