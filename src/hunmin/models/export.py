@@ -13,6 +13,7 @@ from hunmin.core.atomic import explain_disk_full
 from hunmin.core.errors import ArtifactKindError
 from hunmin.core.units import format_count
 from hunmin.models.quiet import without_progress_bars
+from hunmin.tokenizer.exact import cutter_files
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
@@ -77,7 +78,7 @@ def _copy_tokenizer(source: Path, target: Path) -> None:
             where=source,
             hint="name the folder of a tokenizer, such as runs/quickstart/tokenizer",
         )
-    for name in TOKENIZER_FILES:
+    for name in (*TOKENIZER_FILES, *cutter_files(source)):
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)
 

@@ -24,6 +24,7 @@ from hunmin.core.errors import (
 from hunmin.core.hashing import stable_hash
 from hunmin.tokenizer.bulk import BulkEncoder, Engine, TokenIds
 from hunmin.tokenizer.cutting import TextCutter
+from hunmin.tokenizer.exact import load_cutter
 from hunmin.tokenizer.pieces import identifying_parts, read_spelling
 from hunmin.tokenizer.spec import BOUNDARY_TOKEN, PAD_TOKEN
 
@@ -282,6 +283,7 @@ def load_tokenizer(path: Path) -> TextTokenizer:
         MissingInputError: There is no such folder.
         ArtifactKindError: It holds no tokenizer whose entries stand for bytes.
         CorruptArtifactError: A file differs from its checksum or cannot be read.
+        MissingExtraError: It cuts texts with an analyser that is not installed.
     """
     if (path / MANIFEST_NAME).is_file() and read_manifest(path).kind == "tokenizer":
         load_artifact(path, "tokenizer")
@@ -298,13 +300,14 @@ def load_tokenizer(path: Path) -> TextTokenizer:
             where=path,
             hint="name the folder of a tokenizer or of a model exported with its tokenizer",
         )
-    return _parse(file, *_special_token_names(path / "tokenizer_config.json"))
+    names = _special_token_names(path / "tokenizer_config.json")
+    return _parse(file, *names, load_cutter(path))
 
 
-def _parse(file: Path, boundary: str, pad: str) -> TextTokenizer:
+def _parse(file: Path, boundary: str, pad: str, cutter: TextCutter | None) -> TextTokenizer:
     try:
         definition = file.read_text(encoding="utf-8")
-        return TextTokenizer(definition, boundary_token=boundary, pad_token=pad)
+        return TextTokenizer(definition, boundary_token=boundary, pad_token=pad, cutter=cutter)
     except InputError as error:
         error.where = error.where or file
         raise

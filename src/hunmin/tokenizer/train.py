@@ -19,6 +19,7 @@ from hunmin.tokenizer.methods.base import Method, TrainingTask
 from hunmin.tokenizer.methods.byte_bpe import train_byte_bpe
 from hunmin.tokenizer.methods.char_bpe import train_char_bpe
 from hunmin.tokenizer.methods.morpheme_bpe import train_morpheme_bpe
+from hunmin.tokenizer.methods.presplit import train_exact_bpe, train_presplit_bpe
 from hunmin.tokenizer.methods.unigram import train_byte_unigram, train_unigram
 from hunmin.tokenizer.sample import plan_sample
 from hunmin.tokenizer.spec import BOUNDARY_TOKEN, PAD_TOKEN, UNIGRAM_KINDS, Kind, TokenizerSpec
@@ -34,6 +35,8 @@ METHODS: dict[Kind, Method] = {
     "unigram": train_unigram,
     "byte-unigram": train_byte_unigram,
     "morpheme-bpe": train_morpheme_bpe,
+    "morpheme-bpe-train-only": train_presplit_bpe,
+    "morpheme-bpe-exact": train_exact_bpe,
 }
 
 

@@ -20,7 +20,7 @@ SUPERWORD_SPLIT = GPT2_SPLIT.replace(r" ?\p{L}+", r" ?\p{L}+(?: \p{L}+)*")
 # Marks a boundary inside a text: no text holds a lone surrogate.
 _MARK = "\ud800"
 # The split never joins white space with what stands before it, nor words with each other.
-_UNIT = re.compile(r" ?\S+|\s+(?!\S)|\s")
+UNIT = re.compile(r" ?\S+|\s+(?!\S)|\s")
 _LINE = re.compile(r"[^\n]+|\n+")
 
 
@@ -51,7 +51,7 @@ class UnitCounter:
     """
 
     def __init__(self, *, lines: bool = False) -> None:
-        self._unit = _LINE if lines else _UNIT
+        self._unit = _LINE if lines else UNIT
         self.counts: Counter[str] = Counter()
 
     def add(self, text: str, positions: Sequence[int] = ()) -> None:

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 
 from hunmin.core.artifact import Artifact
 from hunmin.core.progress import progress
+from hunmin.text.segmentation.boundaries import Analyser
 from hunmin.tokenizer.sample import Sample, SampledTexts, read_sample
 from hunmin.tokenizer.spec import TokenizerSpec
 
@@ -25,6 +26,7 @@ class TrainingTask:
         facts: What a method wants to have recorded in the manifest; `characters` are the entries
             that are characters, where they are given and not learned.
         files: What a method wants to have written beside tokenizer.json, by relative path.
+        analysers: Analysers of morphemes opened so far, by language tag.
     """
 
     spec: TokenizerSpec
@@ -32,6 +34,7 @@ class TrainingTask:
     sample: Sample
     facts: dict[str, Any] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+    analysers: dict[str, Analyser] = field(default_factory=dict)
 
     def batches(self) -> Iterator[SampledTexts]:
         """Read the sample, with a progress bar in bytes."""
