@@ -52,6 +52,8 @@ EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("fugashi", "sudachidict-core", "sudachipy", "unidic-lite"),
     ),
     "morfessor": ("morphemes of any language", ("morfessor",)),
+    "unigram": ("unigram tokenizers", ("sentencepiece",)),
+    "gguf": ("tokenizers for llama.cpp", ("gguf",)),
     "hub": ("data sets from the Hugging Face hub", ("datasets",)),
     "track": ("TensorBoard, Weights & Biases", ("tensorboard", "wandb")),
 }

@@ -51,11 +51,15 @@ def is_disk_full(error: Exception) -> bool:
 
 def _fsync_tree(folder: Path) -> None:
     for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _fsync(path)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _temporary_sibling(path: Path) -> Path:
@@ -77,13 +81,29 @@ def atomic_write_text(path: Path, text: str) -> None:
     Raises:
         DiskFullError: No space was left; an older file stays as it was.
     """
+    with atomic_file(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Write a temporary file beside `path`; it takes the place of `path` if nothing failed.
+
+    Args:
+        path: Where; its folder is made if missing.
+
+    Yields:
+        The temporary file to write.
+
+    Raises:
+        DiskFullError: No space was left; an older file stays as it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_sibling(path)
     try:
-        with explain_disk_full(path), temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        with explain_disk_full(path):
+            yield temporary
+            _fsync(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -142,16 +162,8 @@ def _swap_in(draft: Path, path: Path) -> None:
     if path.exists():
         path.rename(aside)
     draft.rename(path)
-    _fsync_parent(path)
+    _fsync(path.parent)
     shutil.rmtree(aside, ignore_errors=True)
-
-
-def _fsync_parent(path: Path) -> None:
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _aside(path: Path) -> Path:

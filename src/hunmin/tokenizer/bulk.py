@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from hunmin.core.extras import install_command
 from hunmin.core.logs import get_logger
 from hunmin.tokenizer.alphabet import piece_to_bytes
-from hunmin.tokenizer.pieces import is_byte_level_bpe
+from hunmin.tokenizer.pieces import has_stock_split, is_byte_level_bpe
 
 logger = get_logger(__name__)
 
@@ -158,9 +158,7 @@ def _why_not_tiktoken(definition: Mapping[str, Any]) -> str | None:
         return f"tiktoken is not installed ({install_command('fast')})"
     if not is_byte_level_bpe(definition):
         return "it is no byte-level BPE"
-    splitter = definition["pre_tokenizer"] or {}
-    stock = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
-    if any(splitter.get(key) != value for key, value in stock.items()):
+    if not has_stock_split(definition):
         return "its pre-tokenizer is not the stock GPT-2 split"
     if definition["normalizer"] is not None:
         return "it normalizes text"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
@@ -79,6 +79,11 @@ class TextTokenizer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.definition, *self._names, self.engine, self.cutter)
+
+    @property
+    def parsed(self) -> Mapping[str, Any]:
+        """The parsed content of `tokenizer.json`; not to be changed."""
+        return self._parsed
 
     @property
     def size(self) -> int:

@@ -19,6 +19,7 @@ MODELS = ("BPE", "Unigram")
 BYTE_ENTRIES = tuple(f"<0x{byte:02X}>" for byte in range(NUM_BYTES))
 _BYTE_ENTRY = re.compile("<0x([0-9A-F]{2})>")
 _STRIP_ONE_SPACE = {"type": "Strip", "content": " ", "start": 1, "stop": 0}
+_STOCK_SPLIT = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
 # What beside vocabulary and merges decides the ids.
 _MODEL_OPTIONS = ("byte_fallback", "ignore_merges", "unk_token", "unk_id")
 
@@ -138,6 +139,12 @@ def is_byte_level_bpe(definition: Definition) -> bool:
     return is_bpe and [step["type"] for step in steps] == ["ByteLevel"]
 
 
+def has_stock_split(definition: Definition) -> bool:
+    """Tell whether words are split by GPT-2's regex, with nothing put before a text."""
+    splitter = definition.get("pre_tokenizer") or {}
+    return all(splitter.get(key) == value for key, value in _STOCK_SPLIT.items())
+
+
 def identifying_parts(definition: Definition) -> list[Any]:
     """Return the parts of a tokenizer that decide its ids, however its file is laid out.
 
@@ -166,6 +173,5 @@ def read_merges(model: Definition) -> list[list[str]]:
     """Return the merges of the `model` part of a definition, best first; none for Unigram."""
     # Older files join the two by a space.
     return [
-        pair.split(" ") if isinstance(pair, str) else list(pair)
-        for pair in model.get("merges", [])
+        pair.split(" ") if isinstance(pair, str) else list(pair) for pair in model.get("merges", [])
     ]
