@@ -1,15 +1,14 @@
-"""`hunmin tokenizer`: train one, or look at what it does to a text."""
+"""`hunmin tokenizer`: train one, look at what it does to a text, compare several."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import click
 
-from hunmin.cli.stage import stage_command
-from hunmin.cli.stdin import read_stdin_lines
+from hunmin.cli.tokenizer_compare import command as compare_command
+from hunmin.cli.tokenizer_export import command as export_command
 from hunmin.cli.tokenizer_extend import command as extend_command
+from hunmin.cli.tokenizer_inspect import command as inspect_command
+from hunmin.cli.tokenizer_train import command as train_command
 
 
 class TrainByDefault(click.Group):
@@ -24,48 +23,17 @@ class TrainByDefault(click.Group):
 
 @click.group("tokenizer", cls=TrainByDefault)
 def command() -> None:
-    """Train a tokenizer, or look at what it does to a text.
+    """Train a tokenizer, look at what it does to a text, compare several.
 
     \b
     hunmin tokenizer train recipes/quickstart.yaml
     hunmin tokenizer inspect "거실 불 켜줘" --tokenizer runs/quickstart/tokenizer
+    hunmin tokenizer compare runs/quickstart/tokenizer gpt2/ --texts mytext.txt
     """
 
 
-command.add_command(
-    stage_command(
-        "tokenizer",
-        """Train the recipe's tokenizer.
-
-Stages it needs are run first unless they are up to date. Prints the folder of the result.
-""",
-    ),
-    name="train",
-)
-
-
+command.add_command(train_command)
 command.add_command(extend_command)
-
-
-@command.command("inspect")
-@click.argument("text")
-@click.option(
-    "--tokenizer",
-    "folder",
-    type=click.Path(path_type=Path),
-    default=Path("runs/quickstart/tokenizer"),
-    show_default=True,
-    help="A tokenizer or model folder.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the pieces as JSON.")
-def inspect_text(text: str, folder: Path, as_json: bool) -> None:
-    """Show the pieces of TEXT with their ids and bytes; `-` reads it from stdin."""
-    from hunmin.tokenizer.inspect import inspect_pieces, render_pieces
-    from hunmin.tokenizer.load import load_tokenizer
-
-    content = "\n".join(read_stdin_lines()) if text == "-" else text
-    pieces = inspect_pieces(load_tokenizer(folder), content)
-    if as_json:
-        click.echo(json.dumps([piece.as_dict() for piece in pieces], ensure_ascii=False, indent=2))
-    else:
-        click.echo(render_pieces(pieces))
+command.add_command(inspect_command)
+command.add_command(compare_command)
+command.add_command(export_command)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from hunmin.core.artifact import MANIFEST_NAME, load_artifact
+from hunmin.core.artifact import MANIFEST_NAME, Artifact, load_artifact
 from hunmin.core.errors import EmptyCorpusError, InputError
 from hunmin.core.logs import get_logger
 from hunmin.corpus.documents import DOCUMENTS_KIND, read_documents
@@ -75,6 +75,31 @@ def read_texts(written: Sequence[str], *, max_bytes: int = MAX_BYTES_PER_SOURCE)
             "there is no text to compare on",
             where=", ".join(written),
             hint="name a text file, or a documents artifact such as runs/quickstart/corpus",
+        )
+    return found
+
+
+def held_out_texts(documents: Artifact, *, max_bytes: int = MAX_BYTES_PER_SOURCE) -> Texts:
+    """Read the validation split of a documents artifact.
+
+    Args:
+        documents: A documents artifact.
+        max_bytes: Most UTF-8 bytes of each source.
+
+    Returns:
+        Its texts.
+
+    Raises:
+        EmptyCorpusError: It has no validation split.
+    """
+    found, taken, full = Texts(), Counter[str](), set[str]()
+    for batch in read_documents(documents, "validation", ["text", "language", "source"]):
+        _append(found, batch, taken, full, max_bytes)
+    if not found.texts:
+        raise EmptyCorpusError(
+            "there is no held-out text to compare on",
+            where=documents.path,
+            hint="set corpus.validation_fraction above 0 and run the corpus stage again",
         )
     return found
 

@@ -1,0 +1,98 @@
+"""`hunmin tokenizer train`: the recipe's tokenizer, or one for each of several penalties."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hunmin.cli.stage import recipe_arguments, run_recipe
+
+
+@click.command("train")
+@recipe_arguments
+@click.option(
+    "--sweep",
+    metavar="NUMBERS",
+    help="Train one tokenizer for each of these values of tokenizer.morphemes.cross_penalty, such "
+    "as --sweep=-0.1,-0.01,0,1, and print what each gains in boundaries and costs in tokens.",
+)
+@click.option(
+    "--gold",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="With --sweep: human segmentation to judge by; without it the recipe's analysers judge "
+    "held-out text. May be repeated.",
+)
+def command(
+    recipe: Path,
+    overrides: tuple[str, ...],
+    run_dir: Path | None,
+    dry_run: bool,
+    force: bool,
+    as_json: bool,
+    sweep: str | None,
+    gold: tuple[Path, ...],
+) -> None:
+    """Train the recipe's tokenizer.
+
+    Stages it needs are run first unless they are up to date. Prints the folder of the result.
+
+    \b
+    hunmin tokenizer train recipes/quickstart.yaml
+    hunmin tokenizer train recipes/ko-tokenizer.yaml --sweep=-0.1,-0.01,0,1 --gold dp_dev.tsv
+    """
+    if sweep is None:
+        outcomes, _ = run_recipe(
+            recipe, overrides, run_dir, dry_run, force, as_json, until="tokenizer"
+        )
+        if outcomes and not as_json:
+            click.echo(outcomes[-1].artifact.path)
+        return
+    penalties = _read_numbers(sweep)
+    outcomes, folder = run_recipe(
+        recipe, overrides, run_dir, dry_run, force, as_json=False, until="corpus"
+    )
+    if outcomes:
+        _sweep(recipe, overrides, penalties, gold, folder, as_json=as_json)
+
+
+def _read_numbers(written: str) -> list[float]:
+    from hunmin.core.errors import InputError
+
+    try:
+        return list(dict.fromkeys(float(part) for part in written.split(",")))
+    except ValueError as error:
+        raise InputError(
+            "these are not numbers",
+            where="--sweep",
+            given=written,
+            allowed="numbers of at least -1 with commas between: -0.1,-0.01,0,1",
+        ) from error
+
+
+def _sweep(
+    recipe: Path,
+    overrides: tuple[str, ...],
+    penalties: list[float],
+    gold: tuple[Path, ...],
+    folder: Path,
+    *,
+    as_json: bool,
+) -> None:
+    from hunmin.core.artifact import load_artifact
+    from hunmin.pipeline.recipe import read_recipe
+    from hunmin.pipeline.stages import require_section
+    from hunmin.tokenizer.compare.table import terminal_tables
+    from hunmin.tokenizer.sweep import sweep_penalties
+
+    loaded = read_recipe(recipe, overrides)
+    spec = require_section(loaded.spec.tokenizer, "tokenizer")
+    documents = load_artifact(loaded.spec.use.corpus or folder / "corpus", "documents")
+    record = {"tokenizer": spec.model_dump(mode="json"), "sweep": penalties}
+    done = sweep_penalties(spec, documents, penalties, folder / "sweep", gold=gold, recipe=record)
+    if as_json:
+        click.echo(done.comparison.model_dump_json(indent=2))
+        return
+    click.echo(terminal_tables(done.comparison))
+    click.echo(f"\nreport: {done.report.path / 'report.md'}")
