@@ -23,7 +23,7 @@ class KiwiAnalyser:
 
     Note:
         Kiwi counts characters as Python does, also beyond the basic plane (tested). A copy in
-        another process loads its own model: about 350 MB of memory each.
+        another process loads its own model: about 500 MB of memory each.
     """
 
     needs_context = True

@@ -55,7 +55,7 @@ def read_segmented(path: Path) -> Iterator[SegmentedRow]:
                 "this row has no segmentation",
                 where=f"{path}, line {line.number}",
                 given=line.text[:80],
-                allowed="word<TAB>seg @@ment; lemma<TAB>word<TAB>features<TAB>seg|ment; "
+                allowed="word<TAB>turn @@ing; lemma<TAB>word<TAB>features<TAB>turn|ing; "
                 "source<TAB>word<TAB>pos<TAB>pos<TAB>affix<TAB>prefix or suffix",
                 hint="UniMorph files with three columns hold no segments; those of MorphyNet and "
                 "UniMorph 4 have a fourth",

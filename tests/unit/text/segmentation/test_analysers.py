@@ -19,6 +19,7 @@ from hunmin.core import extras
 from hunmin.core.errors import InputError, MissingExtraError, MissingInputError
 from hunmin.text.segmentation.boundaries import Analyser, BoundaryKind
 from hunmin.text.segmentation.gold import read_gold
+from hunmin.text.segmentation.morfessor import MorfessorAnalyser
 from hunmin.text.segmentation.registry import ANALYSERS, load_analyser
 from hunmin.text.segmentation.scoring import score_boundaries
 from hunmin.text.segmentation.sudachi import SudachiAnalyser
@@ -203,9 +204,16 @@ def test_morfessor_leaves_the_random_generator_and_stderr_alone(
     assert capfd.readouterr().err == ""
 
 
-def test_morfessor_learns_from_the_commonest_words_in_lower_case() -> None:
-    from hunmin.text.segmentation.morfessor import MorfessorAnalyser
+def test_a_saved_morfessor_gives_the_same_results(analysers: dict[str, Analyser]) -> None:
+    trained = analysers["morfessor"]
+    assert isinstance(trained, MorfessorAnalyser)
+    loaded = MorfessorAnalyser.load(trained.save())
+    assert loaded.identity == trained.identity
+    words = [*WORDS, "unwalked", "talkers", "zzz"]
+    assert [loaded.cuts(word) for word in words] == [trained.cuts(word) for word in words]
 
+
+def test_morfessor_learns_from_the_commonest_words_in_lower_case() -> None:
     few = MorfessorAnalyser(
         {"Walk": 1, "walk": 1, "talk": 1, "  look!": 9, "x" * 99: 50}, max_types=2
     )
