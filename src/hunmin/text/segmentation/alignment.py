@@ -4,8 +4,8 @@ The letters of the joined segments are aligned with those of the word by the few
 deletions and substitutions. Among alignments that need equally few, the later segments keep as
 many of their letters as they can, and a boundary stands right before the first letter that the
 later segment keeps: nominat|ed from nominate + ed, ingenuitie|s from ingenuity + s. A suffix
-thereby looks the same in all words. A segment that keeps no letter has no boundary, and a word that keeps
-less than half of its letters has none at all (bought from buy + ed).
+thereby looks the same in all words. A segment that keeps no letter has no boundary, and a word that
+keeps less than half of its letters has none at all (bought from buy + ed).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ class BoundaryKind(StrEnum):
     COPULA = "copula"
     """A copula: Korean 이다."""
     DERIVATION = "derivation"
-    """A derivational affix: Korean XSV, XSA, XSN; or what follows a prefix."""
+    """A derivational affix: Korean XSV, XSA, XSN, XPN, Japanese setsubiji."""
     COMPOUND = "compound"
     """Another stem, or anything else with a tag."""
     UNLABELLED = "unlabelled"
