@@ -84,14 +84,15 @@ def _label(data: bytes, byte_start: int, characters: str, borders: Sequence[int]
     byte_end = byte_start + len(data)
     for character, first, last in zip(characters, borders, borders[1:], strict=False):
         if byte_start <= first and last <= byte_end:
-            parts.append(_visible(character))
+            parts.append(visible_character(character))
         else:
             part = data[max(first - byte_start, 0) : last - byte_start]
             parts.append("".join(f"<{byte:02X}>" for byte in part))
     return "".join(parts)
 
 
-def _visible(character: str) -> str:
+def visible_character(character: str) -> str:
+    """Return a character so that it can be seen: white space as a symbol, controls as <U+0007>."""
     if character in _VISIBLE:
         return _VISIBLE[character]
     return character if character.isprintable() else f"<U+{ord(character):04X}>"

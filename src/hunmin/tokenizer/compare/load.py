@@ -37,20 +37,34 @@ def load_subject(path: Path, name: str | None = None) -> Subject:
         CorruptArtifactError: The tokenizer cannot be read.
     """
     name = name or path.absolute().name
-    ours = _load_ours(path)
-    if ours is not None:
-        return LibrarySubject(name, ours.definition, bulk=ours.encode_batch, cutter=ours.cutter)
-    return LibrarySubject(name, (path / "tokenizer.json").read_text(encoding="utf-8"))
+    definition, ours = read_definition(path)
+    if ours is None:
+        return LibrarySubject(name, definition)
+    return LibrarySubject(name, definition, bulk=ours.encode_batch, cutter=ours.cutter)
 
 
-def _load_ours(path: Path) -> TextTokenizer | None:
-    """Open the folder as hunmin does for training; None if only the library can."""
+def read_definition(path: Path) -> tuple[str, TextTokenizer | None]:
+    """Read any folder with a tokenizer.
+
+    Args:
+        path: A tokenizer artifact, a model folder, or any folder with `tokenizer.json`.
+
+    Returns:
+        Content of `tokenizer.json`, and the tokenizer as hunmin uses it for training; None if only
+        the `tokenizers` library understands it.
+
+    Raises:
+        MissingInputError: There is no such folder.
+        ArtifactKindError: It holds no tokenizer.
+        CorruptArtifactError: The tokenizer cannot be read.
+    """
     try:
-        return load_tokenizer(path)
+        ours = load_tokenizer(path)
     except ArtifactKindError:
         if not (path / "tokenizer.json").is_file():
             raise
-        return None
+        return (path / "tokenizer.json").read_text(encoding="utf-8"), None
+    return ours.definition, ours
 
 
 def name_paths(written: Sequence[str]) -> list[NamedPath]:
@@ -66,7 +80,7 @@ def name_paths(written: Sequence[str]) -> list[NamedPath]:
     Raises:
         InputError: Two have one name.
     """
-    pairs = [_split_name(text) for text in written]
+    pairs = [split_name(text) for text in written]
     own = [NamedPath(name or "", Path(path)) for name, path in pairs]
     unnamed = [pair.path for pair in own if not pair.name]
     named = [NamedPath(pair.name or _shortest(pair.path, unnamed), pair.path) for pair in own]
@@ -106,7 +120,8 @@ def find_baseline(name: str | None, names: Sequence[str]) -> str:
     return name
 
 
-def _split_name(written: str) -> tuple[str | None, str]:
+def split_name(written: str) -> tuple[str | None, str]:
+    """Part `NAME=PATH` into both; a path that exists has no name."""
     name, equals, path = written.partition("=")
     if not equals or Path(written).exists() or not name or "/" in name:
         return None, written

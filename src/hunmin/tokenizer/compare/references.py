@@ -6,15 +6,26 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from hunmin.core.errors import InputError
+from hunmin.text.languages import base_language, normalize_tag
 from hunmin.text.segmentation.boundaries import Analyser, Boundaries
 from hunmin.text.segmentation.gold import GoldText, read_gold
-from hunmin.text.segmentation.words import is_hangul_syllable, is_letter
+from hunmin.text.segmentation.registry import ANALYSERS, ANY_LANGUAGE, load_analyser
+from hunmin.text.segmentation.segment import find_boundaries
+from hunmin.text.segmentation.words import (
+    IsLetter,
+    is_hangul_syllable,
+    is_letter,
+    word_pattern,
+)
 from hunmin.tokenizer.compare.measures import is_word_list
 from hunmin.tokenizer.compare.results import Reference
+from hunmin.tokenizer.compare.subject import Flags
 from hunmin.tokenizer.compare.texts import Texts
 
 MAX_ANALYSED_BYTES = 200_000
@@ -77,36 +88,74 @@ def _stem(path: Path) -> str:
     return path.name
 
 
-def analyse_texts(name: str, analyser: Analyser, texts: Texts) -> list[ReferenceTexts]:
+def analyse_texts(written: str, texts: Texts) -> list[ReferenceTexts]:
     """Let an analyser find the boundaries of texts.
 
     Args:
-        name: Name of the analyser.
-        analyser: The analyser.
-        texts: Texts in a language it knows; of each source up to 200 KB are analysed.
+        written: `kiwi`, `table:FILE`, or with the language of the texts it is for `tr=table:FILE`.
+        texts: Of each source, up to 200 KB in the analyser's languages are analysed.
 
     Returns:
         One reference for each source.
+
+    Raises:
+        InputError: No such analyser, or no text for it.
+        MissingExtraError: Its package is not installed.
+        MissingInputError: There is no such table.
     """
-    references = []
-    for source, chosen in texts.by_source().items():
-        numbers = np.flatnonzero(chosen).tolist()
-        lines = _first_lines([texts.texts[number] for number in numbers])
-        is_korean = all(texts.languages[number] == KOREAN for number in numbers)
-        found = analyser.boundaries(lines)
-        judged = [
-            _judge(line, boundaries, is_korean=is_korean)
-            for line, boundaries in zip(lines, found, strict=True)
-        ]
-        references.append(ReferenceTexts(f"{name} on {source}", tuple(judged), is_human=False))
-    return references
+    tag, name, path = _split_analyser(written)
+    chosen = _for_analyser(name, tag, texts)
+    if not chosen.any():
+        raise InputError(
+            "there is no text that this analyser could be compared on",
+            where=f"--analyser {written}",
+            given=f"languages {', '.join(sorted(set(texts.languages))) or '(no texts)'}",
+            hint="name texts in its language, such as --texts ko=wiki.txt",
+        )
+    by_source = {
+        source: _first_lines(texts, chosen & flags)
+        for source, flags in texts.by_source().items()
+        if (chosen & flags).any()
+    }
+    lines = [line for some in by_source.values() for line in some]
+    first = texts.languages[int(np.argmax(chosen))]
+    analyser = load_analyser(name, tag or first, path=path, words=_count_words(lines))
+    fits = is_hangul_syllable if base_language(tag or first) == KOREAN else is_letter
+    return [
+        ReferenceTexts(f"{name} on {source}", _analyse(analyser, some, fits), is_human=False)
+        for source, some in by_source.items()
+    ]
 
 
-def _first_lines(texts: Sequence[str]) -> list[str]:
+def _split_analyser(written: str) -> tuple[str | None, str, Path | None]:
+    tag, equals, rest = written.rpartition("=")
+    name, _, path = (rest if equals else written).partition(":")
+    language = None if tag in ("", ANY_LANGUAGE) else normalize_tag(tag)
+    return language, name, Path(path) if path else None
+
+
+def _for_analyser(name: str, tag: str | None, texts: Texts) -> Flags:
+    """Return which texts are in the analyser's languages, or in the one that was named."""
+    known = ANALYSERS[name].languages if name in ANALYSERS else ()
+    wanted = {base_language(tag)} if tag is not None else set(known)
+    fits = [not wanted or base_language(language) in wanted for language in texts.languages]
+    return np.array(fits, np.bool_)
+
+
+def _count_words(lines: Sequence[str]) -> Counter[str]:
+    return Counter(match[0] for line in lines for match in word_pattern().finditer(line))
+
+
+def _analyse(analyser: Analyser, lines: Sequence[str], fits: IsLetter) -> tuple[GoldText, ...]:
+    found = find_boundaries(analyser, lines)
+    return tuple(_judge(*pair, fits) for pair in zip(lines, found, strict=True))
+
+
+def _first_lines(texts: Texts, chosen: Flags) -> list[str]:
     lines: list[str] = []
     num_bytes = 0
-    for text in texts:
-        for line in unicodedata.normalize("NFC", text).splitlines():
+    for number in np.flatnonzero(chosen).tolist():
+        for line in unicodedata.normalize("NFC", texts.texts[number]).splitlines():
             num_bytes += len(line.encode())
             if num_bytes > MAX_ANALYSED_BYTES and lines:
                 return lines
@@ -114,17 +163,12 @@ def _first_lines(texts: Sequence[str]) -> list[str]:
     return lines
 
 
-def _judge(text: str, boundaries: Boundaries, *, is_korean: bool) -> GoldText:
+def _judge(text: str, boundaries: Boundaries, fits: IsLetter) -> GoldText:
     """Judge the positions between two letters; in Korean between two Hangul syllables."""
-    fits = is_hangul_syllable if is_korean else is_letter
     are_letters = [fits(character) for character in text]
-    judged = tuple(
-        position
-        for position in range(1, len(text))
-        if are_letters[position - 1] and are_letters[position]
-    )
+    pairs = enumerate(pairwise(are_letters), start=1)
+    judged = tuple(position for position, (before, after) in pairs if before and after)
     among = set(judged)
-    pairs = zip(boundaries.positions, boundaries.kinds, strict=True)
-    kept = [(position, kind) for position, kind in pairs if position in among]
-    right = Boundaries(tuple(p for p, _ in kept), tuple(k for _, k in kept))
-    return GoldText(text, judged, right)
+    kinds = dict(zip(boundaries.positions, boundaries.kinds, strict=True))
+    kept = tuple(position for position in boundaries.positions if position in among)
+    return GoldText(text, judged, Boundaries(kept, tuple(kinds[position] for position in kept)))

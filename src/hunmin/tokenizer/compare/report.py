@@ -15,6 +15,7 @@ from hunmin.tokenizer.compare.table import (
     speed_table,
     vocabulary_table,
 )
+from hunmin.tokenizer.inspect import visible_character
 
 EXPLANATION = """\
 - **Tokens** are relative to those of the baseline on the same texts; lower is denser. **Bytes**
@@ -140,9 +141,7 @@ def _examples(result: TokenizerResult) -> str:
 
 
 def _code(text: str) -> str:
-    shown = text if len(text) <= 80 else text[:79] + "…"
-    visible = "".join(c if c.isprintable() else f"<U+{ord(c):04X}>" for c in shown)
-    return visible.replace("`", "'")
+    return "".join(c if c == " " else visible_character(c) for c in text).replace("`", "'")
 
 
 def _sentences(comparison: Comparison) -> list[str]:

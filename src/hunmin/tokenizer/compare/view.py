@@ -10,6 +10,7 @@ from rich.cells import cell_len
 
 from hunmin.tokenizer.compare.results import Cut, SentenceCuts
 from hunmin.tokenizer.compare.subject import Subject, Tokens
+from hunmin.tokenizer.inspect import visible_character
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -20,7 +21,6 @@ SHARED, UNKNOWN = "#E8D3E2", "#F3B3A6"
 INK, MUTED = "#1F2328", "#6E7781"
 CELL, LINE, MARGIN = 8.4, 26, 16
 MAX_CHARACTERS = 90
-_VISIBLE = {"\n": "␊", "\r": "␍", "\t": "␉"}
 
 
 class Piece(NamedTuple):
@@ -102,8 +102,7 @@ def _fill(cut: Cut, number: int) -> str:
 
 
 def _shown(text: str) -> str:
-    visible = (_VISIBLE.get(character, character) for character in text)
-    return "".join(c if c.isprintable() else f"<U+{ord(c):04X}>" for c in visible)
+    return "".join(c if c == " " else visible_character(c) for c in text)
 
 
 def plain_lines(sentence: SentenceCuts) -> list[str]:
@@ -116,7 +115,11 @@ def plain_lines(sentence: SentenceCuts) -> list[str]:
 
 
 def _joined(text: str, cuts: Sequence[Cut]) -> str:
-    return "|".join(piece.text for piece in pieces(text, cuts))
+    shown, before = "", None
+    for piece in pieces(text, cuts):
+        shown += ("|" if piece.fill and before else "") + piece.text
+        before = piece.fill
+    return shown
 
 
 def terminal_lines(sentence: SentenceCuts) -> list[Text]:
