@@ -30,6 +30,12 @@ def character_to_byte() -> dict[str, int]:
     return {character: byte for byte, character in enumerate(byte_to_character())}
 
 
+def bytes_to_piece(data: bytes) -> str:
+    """Return the vocabulary entry that stands for some bytes, such as "Ġthe"."""
+    table = byte_to_character()
+    return "".join(table[byte] for byte in data)
+
+
 def piece_to_bytes(piece: str) -> bytes:
     """Return the bytes that a vocabulary entry such as "Ġthe" stands for."""
     table = character_to_byte()

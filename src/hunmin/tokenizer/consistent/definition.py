@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
-from hunmin.tokenizer.alphabet import byte_to_character
+from hunmin.tokenizer.alphabet import bytes_to_piece
 from hunmin.tokenizer.consistent.learn import Vocabulary
 from hunmin.tokenizer.consistent.word_types import GPT2_SPLIT
 
@@ -25,7 +25,7 @@ def build_tokenizer(
     Returns:
         The tokenizer: no normalizer, no unknown token, nothing added to a text.
     """
-    names = [_written(piece) for piece in vocabulary.pieces]
+    names = [bytes_to_piece(piece) for piece in vocabulary.pieces]
     entries = {name: number for number, name in enumerate([*special_tokens, *names])}
     merges = [(names[left], names[right]) for left, right in vocabulary.merges]
     tokenizer = Tokenizer(models.BPE(vocab=entries, merges=merges))
@@ -43,8 +43,3 @@ def _pre_tokenizer(split: str) -> pre_tokenizers.PreTokenizer:
     cut = pre_tokenizers.Split(Regex(split), behavior="isolated")
     in_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     return pre_tokenizers.Sequence([cut, in_bytes])
-
-
-def _written(piece: bytes) -> str:
-    table = byte_to_character()
-    return "".join(table[byte] for byte in piece)

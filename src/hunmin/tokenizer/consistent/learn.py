@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from hunmin.core.progress import progress
@@ -62,6 +63,7 @@ def learn_merges(
     cross_penalty: float,
     min_score: int = 2,
     max_piece_bytes: int | None = None,
+    banned: Collection[bytes] = (),
 ) -> None:
     """Add the best merges to a vocabulary until it is full or no pair is worth it.
 
@@ -72,6 +74,7 @@ def learn_merges(
         cross_penalty: Lambda in score = within - lambda x across; -1 gives plain BPE.
         min_score: Lowest score of a merge.
         max_piece_bytes: Longest entry; None for no limit.
+        banned: What must not become an entry.
 
     Note:
         Deterministic: ties go to the pair with the smaller symbols. About 60 bytes a symbol of
@@ -83,8 +86,8 @@ def learn_merges(
     with progress("learning merges", total=size - first, unit="entry") as bar:
         while len(vocabulary) < size and (best := pairs.pop_best()) is not None:
             left, right = best
-            length = len(vocabulary.pieces[left]) + len(vocabulary.pieces[right])
-            if max_piece_bytes is not None and length > max_piece_bytes:
+            piece = vocabulary.pieces[left] + vocabulary.pieces[right]
+            if len(piece) > (max_piece_bytes or len(piece)) or piece in banned:
                 pairs.forget(left, right)
                 continue
             known = len(vocabulary)

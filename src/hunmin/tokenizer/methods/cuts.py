@@ -14,7 +14,7 @@ from tokenizers.pre_tokenizers import PreTokenizer, Split
 from tokenizers.pre_tokenizers import Sequence as Steps
 
 from hunmin.core.errors import VocabularyError
-from hunmin.tokenizer.alphabet import piece_to_bytes
+from hunmin.tokenizer.alphabet import character_to_byte, piece_to_bytes
 
 CUT = "\uffff"
 """Stands in training text where it is cut: code point U+FFFF is no character."""
@@ -42,15 +42,24 @@ def names_in_text(names: Iterable[str], splitter: PreTokenizer, *, byte_level: b
     Returns:
         Texts that the splitter leaves whole: `###`, but not `<|user|>`.
     """
-    texts = (_meaning(name) if byte_level else name for name in names)
-    return [text for text in texts if text and len(splitter.pre_tokenize_str(text)) == 1]
+    entries = entries_of_names(names) if byte_level else [name.encode() for name in names]
+    texts = filter(None, map(_as_text, entries))
+    return [text for text in texts if len(splitter.pre_tokenize_str(text)) == 1]
 
 
-def _meaning(name: str) -> str | None:
+def _as_text(entry: bytes) -> str | None:
     try:
-        return piece_to_bytes(name).decode()
-    except (KeyError, UnicodeDecodeError):
+        text = entry.decode()
+    except UnicodeDecodeError:
         return None
+    # One character cannot be cut.
+    return text if len(text) > 1 else None
+
+
+def entries_of_names(names: Iterable[str]) -> list[bytes]:
+    """Return the byte-level entries that would be written like one of these special tokens."""
+    table = character_to_byte()
+    return [piece_to_bytes(name) for name in names if all(c in table for c in name)]
 
 
 def cut_names(texts: Iterable[list[str]], names: Sequence[str]) -> Iterator[list[str]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
+from hunmin.tokenizer.alphabet import bytes_to_piece
 from hunmin.tokenizer.consistent.characters import merge_characters, words_in_characters
 from hunmin.tokenizer.consistent.definition import build_tokenizer
 from hunmin.tokenizer.consistent.learn import Vocabulary, learn_merges
@@ -20,6 +21,7 @@ from hunmin.tokenizer.consistent.word_types import (
     WordTypes,
 )
 from hunmin.tokenizer.methods.base import TrainingTask
+from hunmin.tokenizer.methods.cuts import entries_of_names, refuse_collisions
 from hunmin.tokenizer.methods.segmented import segment_words, segmented_batches
 from hunmin.tokenizer.spec import TokenizerSpec
 
@@ -104,18 +106,23 @@ def learn_tokenizer(spec: TokenizerSpec, text: TrainingText) -> Tokenizer:
 
     Returns:
         The tokenizer.
+
+    Raises:
+        VocabularyError: A special token is written like a character that texts need.
     """
-    size = spec.vocab_size - len(spec.all_special_tokens)
+    names = spec.all_special_tokens
+    size = spec.vocab_size - len(names)
     size_of_words = size - int(size * spec.superwords)
     vocabulary = Vocabulary()
     merge_characters(text.words, vocabulary, coverage=spec.character_coverage, size=size_of_words)
     sequences = words_in_characters(text.words, vocabulary)
     _learn(spec, sequences, vocabulary, size_of_words)
+    refuse_collisions(map(bytes_to_piece, vocabulary.pieces), names)
     if not spec.superwords:
-        return build_tokenizer(vocabulary, spec.all_special_tokens)
+        return build_tokenizer(vocabulary, names)
     first_stage = build_tokenizer(vocabulary, (), split=SUPERWORD_SPLIT)
     _learn(spec, phrases_in_pieces(text.phrases, text.words, first_stage), vocabulary, size)
-    return build_tokenizer(vocabulary, spec.all_special_tokens, split=SUPERWORD_SPLIT)
+    return build_tokenizer(vocabulary, names, split=SUPERWORD_SPLIT)
 
 
 def _learn(spec: TokenizerSpec, sequences: Sequences, vocabulary: Vocabulary, size: int) -> None:
@@ -126,4 +133,5 @@ def _learn(spec: TokenizerSpec, sequences: Sequences, vocabulary: Vocabulary, si
         cross_penalty=spec.morphemes.cross_penalty,
         min_score=spec.min_frequency,
         max_piece_bytes=spec.max_token_bytes,
+        banned=entries_of_names(spec.all_special_tokens),
     )

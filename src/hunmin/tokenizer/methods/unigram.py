@@ -68,6 +68,7 @@ def train_unigram(task: TrainingTask) -> Tokenizer:
     counts = count_characters(task.texts())
     alphabet = choose_alphabet(counts, spec.character_coverage)
     check_room(spec, alphabet)
+    refuse_collisions([*BYTE_ENTRIES, *alphabet], spec.all_special_tokens)
     names = [*spec.all_special_tokens, *BYTE_ENTRIES]
     splitter = pre_tokenizers.Split(Regex(SPACE_SPLIT), "isolated")
     whole = names_in_text(spec.all_special_tokens, splitter, byte_level=False)
