@@ -9,15 +9,17 @@ Source:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from itertools import chain
 
 import numpy as np
+import numpy.typing as npt
 from tokenizers import Encoding, Regex, Tokenizer, pre_tokenizers
 
 from hunmin.tokenizer.consistent.sequences import WALL, Sequences
-from hunmin.tokenizer.consistent.word_types import GPT2_SPLIT, SUPERWORD_SPLIT, WordTypes
+from hunmin.tokenizer.consistent.word_types import SUPERWORD_SPLIT, WordTypes
 
-_PHRASES_PER_CALL = 10_000
+_WORDS_PER_CALL = 10_000
 
 
 def count_phrases(lines: Mapping[str, int]) -> Counter[str]:
@@ -50,49 +52,91 @@ def phrases_in_pieces(
 
     Returns:
         The phrases.
+
+    Note:
+        Every word is encoded once. Memory: about 60 bytes a word of the phrases.
     """
-    cuts_of = _WordCuts(words)
-    symbols, weights, cuts = [np.array([WALL])], [np.zeros(1)], [np.zeros(1)]
-    for texts in _in_batches(sorted(phrases)):
-        encodings = first_stage.encode_batch(texts, add_special_tokens=False)
-        for text, encoding in zip(texts, encodings, strict=True):
-            count = phrases[text]
-            symbols.append(np.array([*encoding.ids, WALL]))
-            weights.append(np.array([count] * len(encoding.ids) + [0]))
-            cuts.append(np.rint(count * _shares_after(encoding, cuts_of.shares(text))))
-    return Sequences(
-        np.concatenate(symbols).astype(np.int32),
-        np.concatenate(weights).astype(np.int64),
-        np.concatenate(cuts).astype(np.int64),
+    table = PieceTable(words, first_stage)
+    texts = sorted(phrases)
+    per_phrase = [text.lstrip(" ").count(" ") + 1 for text in texts]
+    numbers = np.fromiter(
+        chain.from_iterable(map(table.numbers, texts)), np.int64, count=sum(per_phrase)
     )
+    # One wall after each phrase, and one before the first.
+    ends = np.cumsum(per_phrase)
+    with_walls = np.insert(numbers, [0, *ends], table.wall)
+    counts = np.array([phrases[text] for text in texts], dtype=np.int64)
+    weights = np.insert(np.repeat(counts, per_phrase), [0, *ends], 0)
+    return table.sequences(with_walls, weights)
 
 
-def _in_batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(texts), _PHRASES_PER_CALL):
-        yield texts[start : start + _PHRASES_PER_CALL]
+class PieceTable:
+    """The pieces of each word, one after another.
+
+    Args:
+        words: The words and their cuts.
+        tokenizer: Makes the pieces; its ids are the symbols.
+    """
+
+    def __init__(self, words: WordTypes, tokenizer: Tokenizer) -> None:
+        self.wall = len(words.words)
+        self._number = {word: number for number, word in enumerate(words.words)}
+        symbols: list[int] = []
+        shares: list[float] = []
+        lengths: list[int] = []
+        shares_of = _shares_by_word(words)
+        for first in range(0, self.wall, _WORDS_PER_CALL):
+            batch = words.words[first : first + _WORDS_PER_CALL]
+            for number, encoding in enumerate(tokenizer.encode_batch(batch), start=first):
+                symbols += encoding.ids
+                shares += _after_pieces(encoding, shares_of.get(number, {}))
+                lengths.append(len(encoding.ids))
+        self._symbols = np.array([*symbols, WALL], dtype=np.int32)
+        self._shares = np.array([*shares, 0.0])
+        self._lengths = np.array([*lengths, 1], dtype=np.int64)
+        self._starts = np.cumsum(self._lengths) - self._lengths
+
+    def numbers(self, phrase: str) -> Iterator[int]:
+        """Return the number of each word of a phrase."""
+        first, *rest = phrase.split(" ")
+        if first:
+            yield self._number[first]
+        for word in rest:
+            yield self._number[f" {word}"]
+
+    def sequences(
+        self, numbers: npt.NDArray[np.int64], weights: npt.NDArray[np.int64]
+    ) -> Sequences:
+        """Replace each word by its pieces.
+
+        Args:
+            numbers: Numbers of words, or `wall`.
+            weights: How often each of them occurs.
+
+        Returns:
+            Symbols with weights and cuts.
+        """
+        lengths = self._lengths[numbers]
+        firsts = np.cumsum(lengths) - lengths
+        shift = np.repeat(self._starts[numbers] - firsts, lengths)
+        places = np.arange(len(shift)) + shift
+        per_piece = np.repeat(weights, lengths)
+        cuts = np.rint(per_piece * self._shares[places]).astype(np.int64)
+        return Sequences(self._symbols[places], per_piece, cuts)
 
 
-def _shares_after(encoding: Encoding, shares: Mapping[int, float]) -> np.ndarray:
-    """Return the share of boundaries after each piece, and 0 for the wall."""
-    return np.array([*(shares.get(end, 0.0) for _, end in encoding.offsets), 0.0])
+def _shares_by_word(words: WordTypes) -> dict[int, dict[int, float]]:
+    """Return the share of boundaries at each position, by word that has any."""
+    shares: dict[int, dict[int, float]] = {}
+    values = (words.cut_counts / words.counts[words.cut_words]).tolist()
+    rows = zip(words.cut_words.tolist(), words.cut_positions.tolist(), values, strict=True)
+    for word, position, share in rows:
+        shares.setdefault(word, {})[position] = share
+    return shares
 
 
-class _WordCuts:
-    """How often each place in a word is a boundary."""
-
-    def __init__(self, words: WordTypes) -> None:
-        self._splitter = pre_tokenizers.Split(Regex(GPT2_SPLIT), "isolated")
-        self._shares: dict[str, list[tuple[int, float]]] = {}
-        shares = words.cut_counts / words.counts[words.cut_words]
-        for word, position, share in zip(
-            words.cut_words.tolist(), words.cut_positions.tolist(), shares.tolist(), strict=True
-        ):
-            self._shares.setdefault(words.words[word], []).append((position, share))
-
-    def shares(self, phrase: str) -> dict[int, float]:
-        """Return the share of boundaries at each character offset of a phrase."""
-        return {
-            start + position: share
-            for word, (start, _) in self._splitter.pre_tokenize_str(phrase)
-            for position, share in self._shares.get(word, ())
-        }
+def _after_pieces(encoding: Encoding, shares: Mapping[int, float]) -> list[float]:
+    """Return the share of boundaries after each piece; after the last there is a space."""
+    if not shares:
+        return [0.0] * len(encoding.ids)
+    return [shares.get(end, 0.0) for _, end in encoding.offsets]
