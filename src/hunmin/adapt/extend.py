@@ -19,6 +19,7 @@ from hunmin.tokenizer.extend import (
     ExtendedTokenizer,
     ExtensionOptions,
     extend_from_files,
+    known_inputs,
     read_texts,
     recipe_of,
     sample_pieces,
@@ -67,7 +68,8 @@ def extend_model_folder(
         model, mixture, first_id=result.base.num_ids, num_ids=result.extended.num_ids
     )
     recipe = {**recipe_of(source, donor, options), "initialization": initialization}
-    with write_artifact(output, "model", recipe=recipe) as draft:
+    inputs = known_inputs(source, donor)
+    with write_artifact(output, "model", recipe=recipe, inputs=inputs) as draft:
         _save(model, result, source, draft.path)
         draft.facts.update(
             vocab_size=facts.rows_after,
@@ -81,12 +83,15 @@ def extend_model_folder(
 def choose_mixture(
     result: ExtendedTokenizer, initialization: Initialization, texts: Sequence[Path]
 ) -> Mixture | None:
-    """Return what new rows are made of; None for random ones.
+    """Choose what new rows are made of.
 
     Args:
         result: The extended tokenizer.
         initialization: The method.
         texts: Files with text of the new language, which `focus` reads once more.
+
+    Returns:
+        The mixture; None for random rows.
     """
     if initialization == "random":
         return None

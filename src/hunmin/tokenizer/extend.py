@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hunmin.core.artifact import Artifact, load_artifact, write_artifact
+from hunmin.core.artifact import MANIFEST_NAME, Artifact, load_artifact, write_artifact
 from hunmin.core.errors import EmptyCorpusError, VocabularyError
+from hunmin.core.hashing import sha256_file
 from hunmin.core.logs import get_logger
 from hunmin.core.progress import progress
 from hunmin.corpus.files import FileReader
@@ -230,7 +231,8 @@ def extend_tokenizer_folder(
         InputError: A folder or file is not what it should be, or there is nothing to add.
     """
     result = extend_from_files(source, donor, texts, keep=keep, options=options)
-    with write_artifact(output, "tokenizer", recipe=recipe_of(source, donor, options)) as draft:
+    recipe, inputs = recipe_of(source, donor, options), known_inputs(source, donor)
+    with write_artifact(output, "tokenizer", recipe=recipe, inputs=inputs) as draft:
         write_extended(result, source, draft.path)
         readme = describe_extension(result.facts, sample_pieces(result))
         (draft.path / "README.md").write_text(readme, encoding="utf-8")
@@ -284,12 +286,19 @@ def recipe_of(source: Path, donor: Path, options: ExtensionOptions | None) -> di
     options = options or ExtensionOptions()
     return {
         "base": source.name,
+        "base_sha256": sha256_file(source / "tokenizer.json"),
         "donor": donor.name,
+        "donor_sha256": sha256_file(donor / "tokenizer.json"),
         "scripts": None if options.scripts is None else list(options.scripts),
         "max_new": options.max_new,
         "min_frequency": options.min_frequency,
         "cross_penalty": options.cross_penalty,
     }
+
+
+def known_inputs(*folders: Path) -> list[Artifact]:
+    """Return those folders that are artifacts; somebody else's have no manifest to refer to."""
+    return [load_artifact(f, verify=False) for f in folders if (f / MANIFEST_NAME).is_file()]
 
 
 def write_extended(result: ExtendedTokenizer, source: Path, target: Path) -> None:

@@ -74,6 +74,9 @@ class BaseTokenizer:
 
         Args:
             text: Any text without lone surrogates; added tokens in it are taken as text.
+
+        Returns:
+            The words; joined they are the bytes of the normalized text.
         """
         if self._tokenizer.normalizer is not None:
             text = self._tokenizer.normalizer.normalize_str(text)

@@ -93,6 +93,9 @@ def possible_characters(rest: bytes) -> str:
 
     Args:
         rest: A lead byte and fewer continuation bytes than it asks for.
+
+    Returns:
+        The characters in order, without those for private use.
     """
     missing = _length(rest[0]) - len(rest)
     low, high = (_code(rest, missing, filler) for filler in (0x80, 0xBF))
