@@ -80,7 +80,7 @@ class BulkEncoder:
             "tiktoken" if it is installed and gave the same ids, else "tokenizers".
         """
         reason = _why_not_tiktoken(self._definition)
-        if reason is None and not self.agrees([*_PROBES, *_limited(texts)]):
+        if reason is None and not self.agrees([*_PROBES, *limit_texts(texts)]):
             reason = "tiktoken gave other ids in the self-test"
         if reason is None:
             return "tiktoken"
@@ -129,7 +129,8 @@ def cut_long(text: str) -> Iterator[str]:
     yield text[start:]
 
 
-def _limited(texts: Sequence[str]) -> list[str]:
+def limit_texts(texts: Sequence[str]) -> list[str]:
+    """Return as much of some texts as a self-test takes."""
     sizes = np.cumsum([len(text) for text in texts[:SELF_TEST_TEXTS]])
     num_texts = int(np.searchsorted(sizes, SELF_TEST_MAX_CHARACTERS))
     return [text[:SELF_TEST_MAX_CHARACTERS] for text in texts[: num_texts + 1]]

@@ -22,7 +22,7 @@ from hunmin.core.errors import (
     TextEncodingError,
 )
 from hunmin.core.hashing import stable_hash
-from hunmin.tokenizer.bulk import BulkEncoder, Engine, TokenIds
+from hunmin.tokenizer.bulk import BulkEncoder, Engine, TokenIds, limit_texts
 from hunmin.tokenizer.cutting import TextCutter
 from hunmin.tokenizer.exact import load_cutter
 from hunmin.tokenizer.pieces import identifying_parts, read_spelling
@@ -141,7 +141,7 @@ class TextTokenizer:
 
     def choose_engine(self, texts: Sequence[str]) -> Engine:
         """Return the bulk engine that gives the right ids for these texts, see `bulk.py`."""
-        return self._bulk.choose_engine(self._parts(texts))
+        return self._bulk.choose_engine(self._parts(limit_texts(texts)))
 
     def engines_agree(self, texts: Sequence[str]) -> bool:
         """Tell whether tiktoken and tokenizers give the same ids for these texts."""

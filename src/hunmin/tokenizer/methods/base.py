@@ -36,16 +36,16 @@ class TrainingTask:
     files: dict[str, bytes] = field(default_factory=dict)
     analysers: dict[str, Analyser] = field(default_factory=dict)
 
-    def batches(self) -> Iterator[SampledTexts]:
-        """Read the sample, with a progress bar in bytes."""
-        with progress("reading text", total=self.sample.total_bytes, unit="B") as bar:
+    def batches(self, title: str = "reading text") -> Iterator[SampledTexts]:
+        """Read the sample, with a progress bar in bytes that has this title."""
+        with progress(title, total=self.sample.total_bytes, unit="B") as bar:
             for batch in read_sample(self.documents, self.sample):
                 yield batch
                 bar.advance(sum(len(text.encode()) for text in batch.texts))
 
-    def texts(self) -> Iterator[list[str]]:
+    def texts(self, title: str = "reading text") -> Iterator[list[str]]:
         """Read the sample without its languages, with a progress bar in bytes."""
-        return (batch.texts for batch in self.batches())
+        return (batch.texts for batch in self.batches(title))
 
 
 Method = Callable[[TrainingTask], Tokenizer]

@@ -55,7 +55,7 @@ def train_char_bpe(task: TrainingTask) -> Tokenizer:
         VocabularyError: The characters do not fit, or a special token is written like an entry.
     """
     spec = task.spec
-    counts = count_characters(task.texts())
+    counts = count_characters(task.texts("counting characters"))
     alphabet = choose_alphabet(counts, spec.character_coverage)
     check_room(spec, alphabet)
     refuse_collisions([*BYTE_ENTRIES, *alphabet], spec.all_special_tokens)

@@ -134,7 +134,7 @@ def _survey_scripts(task: TrainingTask) -> dict[str, tuple[str, ...]]:
     """Return the scripts that each language of the sample is written in."""
     texts: defaultdict[str, list[str]] = defaultdict(list)
     sizes: defaultdict[str, int] = defaultdict(int)
-    for batch in task.batches():
+    for batch in task.batches("looking at scripts"):
         for text, language in zip(batch.texts, batch.languages, strict=True):
             if sizes[language] < _SURVEY_CHARACTERS:
                 texts[language].append(text)

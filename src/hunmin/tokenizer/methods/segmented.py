@@ -163,7 +163,7 @@ def _learns(spec: AnalyserSpec) -> bool:
 
 def _count_words(task: TrainingTask, languages: Sequence[str]) -> dict[str, Mapping[str, int]]:
     counters = {language: UnitCounter() for language in languages}
-    for batch in task.batches() if languages else ():
+    for batch in task.batches("counting words") if languages else ():
         for text, language in zip(batch.texts, batch.languages, strict=True):
             if language in counters:
                 counters[language].add(text)
@@ -214,7 +214,7 @@ def _choose_texts(task: TrainingTask, languages: Iterable[str]) -> dict[str, _Kn
     share = min(1.0, task.spec.morphemes.sample_max_bytes / available)
     seen: defaultdict[str, int] = defaultdict(int)
     taken: defaultdict[str, int] = defaultdict(int)
-    for batch in task.batches():
+    for batch in task.batches("choosing text to analyse"):
         for text, language in zip(batch.texts, batch.languages, strict=True):
             if language not in chosen or text in chosen[language]:
                 continue
