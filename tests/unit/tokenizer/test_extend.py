@@ -333,6 +333,13 @@ def test_what_cannot_be_extended_is_refused(definition: Callable[[], str], probl
         BaseTokenizer(definition())
 
 
+def test_added_tokens_that_text_could_spell_are_refused(donor: TextTokenizer) -> None:
+    definition = foreign_definition(ignore_merges=True, special_tokens=["<|endoftext|>", "PAD"])
+    with pytest.raises(ArtifactKindError, match="could spell") as caught:
+        extend_tokenizer(BaseTokenizer(definition), donor, TEXTS)
+    assert "added tokens PAD," in str(caught.value.given)
+
+
 def test_damaged_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text('{"model": 3}')
     with pytest.raises(CorruptArtifactError, match="cannot be read"):

@@ -106,11 +106,15 @@ class BaseTokenizer:
         Returns:
             A tokenizer in which all old ids are what they were.
 
+        Raises:
+            ArtifactKindError: An added token could be produced by text that spells it.
+
         Note:
             Added tokens above the vocabulary become entries of it with the ids they have: the
             library numbers added tokens that the vocabulary lacks by itself when it reads the
             file, and would give them the ids of new pieces.
         """
+        self._check_added_tokens()
         model = dict(self._parsed["model"])
         vocabulary = {**self.vocabulary, **self.added}
         vocabulary.update({piece: self.num_ids + rank for rank, piece in enumerate(pieces)})
@@ -122,6 +126,20 @@ class BaseTokenizer:
         ]
         parsed = {**self._parsed, "model": model}
         return BaseTokenizer(json.dumps(parsed, ensure_ascii=False, indent=2), self.where)
+
+    def _check_added_tokens(self) -> None:
+        """Refuse names that are words: a vocabulary that ignores merges would yield their ids."""
+        if not self._parsed["model"].get("ignore_merges"):
+            return
+        outside = [name for name in self.added if name not in self.vocabulary]
+        words = [name for name in outside if self.words(name) == [name]]
+        if words:
+            raise ArtifactKindError(
+                "this tokenizer cannot be extended: text could spell its added tokens",
+                where=self.where,
+                given=f"added tokens {', '.join(words)}, model with ignore_merges",
+                allowed="names with punctuation, such as <|pad|>",
+            )
 
 
 def load_base(path: Path) -> BaseTokenizer:
