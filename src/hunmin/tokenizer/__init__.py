@@ -3,7 +3,11 @@
 spec.py      what a recipe may say about a tokenizer
 sample.py    which text a tokenizer is trained on, fair to small languages
 train.py     documents -> tokenizer artifact (a Hugging Face folder)
-load.py      TextTokenizer: text <-> ids, for any folder with a byte-level tokenizer.json
+methods/     how each kind is trained
+load.py      TextTokenizer: text <-> ids, for any tokenizer.json whose entries stand for bytes
+pieces.py    the bytes of vocabulary entries, in the formats of GPT-2, Llama 2, Gemma and others
+exact.py     the analyser at inference: cutting texts at morpheme boundaries before encoding
+gguf.py      the vocabulary as metadata for llama.cpp
 bulk.py      the same ids several times faster, when tiktoken is there and proves itself
 inspect.py   pieces of a text with ids, bytes and offsets
 alphabet.py  the byte <-> character table of GPT-2

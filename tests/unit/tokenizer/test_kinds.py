@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
 import unicodedata
 from pathlib import Path
 from typing import get_args
@@ -15,7 +16,8 @@ from tests.support.documents import document, write_documents
 from tests.support.texts import HARD_TEXTS, SENTENCES
 
 from hunmin.core.artifact import Artifact
-from hunmin.core.errors import TextEncodingError, VocabularyError
+from hunmin.core.errors import MissingExtraError, TextEncodingError, VocabularyError
+from hunmin.core.extras import install_command
 from hunmin.tokenizer.inspect import inspect_pieces
 from hunmin.tokenizer.load import TextTokenizer, load_tokenizer
 from hunmin.tokenizer.spec import MORPHEME_KINDS, UNIGRAM_KINDS, Kind, TokenizerSpec
@@ -246,6 +248,16 @@ def test_words_keep_marks_and_joiners(tmp_path: Path) -> None:
     spec = spec_of("char-bpe", vocab_size=300, character_coverage=1, allow_smaller=True)
     tokenizer = load_tokenizer(train_tokenizer(spec, corpus, tmp_path / "tokenizer").path)
     assert [tokenizer.token_bytes(token).decode() for token in tokenizer.encode(word)] == [word]
+
+
+@pytest.mark.parametrize("kind", sorted(UNIGRAM_KINDS))
+def test_without_sentencepiece(
+    kind: Kind, documents: Artifact, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "sentencepiece", None)
+    with pytest.raises(MissingExtraError) as caught:
+        train_tokenizer(spec_of(kind), documents, tmp_path / "tokenizer")
+    assert install_command("unigram") in str(caught.value)
 
 
 def test_the_manifest_names_the_kind(artifact: Artifact) -> None:
