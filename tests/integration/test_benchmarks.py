@@ -49,6 +49,22 @@ def test_data_loading_benchmark(repository: Path, tmp_path: Path) -> None:
     assert set(rates) == {"context 256", "context 1024"}
 
 
+@pytest.mark.slow
+def test_tokenizer_comparison(repository: Path, shared_data: Path, tmp_path: Path) -> None:
+    script = repository / "benchmarks" / "tokenizer_compare.py"
+    options = ("--methods", "byte-bpe", "--vocab-size", "1000", "--rounds", "1")
+    places = ("--data", str(shared_data), "--folder", str(tmp_path / "work"))
+    command = (*options, *places, "--no-reference-analyser", "--results", str(tmp_path))
+    result = run(script, *command)
+    assert result.returncode == 0, result.stderr
+    (table,) = tmp_path.glob("*.md")
+    assert "KLUE-DP R / F1" in table.read_text(encoding="utf-8")
+    (report,) = tmp_path.glob("tokenizer-compare-*/report.md")
+    assert "### UD Kaist" in report.read_text(encoding="utf-8")
+    again = run(script, *command)
+    assert "training" not in again.stdout.splitlines()[0]
+
+
 def test_a_missing_gpu_is_named(repository: Path) -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
