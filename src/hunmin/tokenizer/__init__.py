@@ -10,5 +10,7 @@ exact.py     the analyser at inference: cutting texts at morpheme boundaries bef
 gguf.py      the vocabulary as metadata for llama.cpp
 bulk.py      the same ids several times faster, when tiktoken is there and proves itself
 inspect.py   pieces of a text with ids, bytes and offsets
+merges.py    the merges that made the tokens of a word
+compare/     any tokenizers on any texts and gold segmentations
 alphabet.py  the byte <-> character table of GPT-2
 """
