@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MARKERS = "osD^vPX*"
+MARKERS = "osD^v<>p"
 PANELS_PER_ROW = 2
 # Inches.
-PANEL_WIDTH, PANEL_HEIGHT, FRONTIER_TOP = 5.4, 4.3, 0.65
+PANEL_WIDTH, PANEL_HEIGHT = 5.4, 4.3
 ROW, TOP, GAP, LEFT, RIGHT = 0.34, 1.0, 0.95, 1.6, 0.4
 LEGEND_COLUMNS = 3
 MAX_GROUPS = 60
@@ -84,18 +84,20 @@ def plot_frontier(comparison: Comparison, paths: Sequence[Path]) -> None:
     references = comparison.references
     columns = min(len(references), PANELS_PER_ROW)
     rows = math.ceil(len(references) / columns)
-    width, height = PANEL_WIDTH * columns, FRONTIER_TOP + PANEL_HEIGHT * rows
+    above = TOP + _legend_height(comparison)
+    width, height = PANEL_WIDTH * columns, above + PANEL_HEIGHT * rows
     with new_figure(width, height) as figure:
         for number, reference in enumerate(references):
             row, column = divmod(number, columns)
-            left, top = PANEL_WIDTH * column, FRONTIER_TOP + PANEL_HEIGHT * row
+            left, bottom = PANEL_WIDTH * column + 0.65, PANEL_HEIGHT * (rows - row - 1) + 0.65
             box = (
-                (left + 0.65) / width,
-                (height - top - PANEL_HEIGHT + 0.75) / height,
+                left / width,
+                bottom / height,
                 (PANEL_WIDTH - 0.95) / width,
                 (PANEL_HEIGHT - 1.15) / height,
             )
             _draw_frontier(figure.add_axes(box), comparison, reference)
+        _write_legend(figure, (0.65 / width, 1 - (above - 0.1) / height))
         subtitle = f"further up and left is better · tokens relative to {comparison.baseline}"
         write_title(figure, "Boundary recall against tokens", subtitle)
         _save(figure, paths)
@@ -108,15 +110,15 @@ def _draw_frontier(axes: Axes, comparison: Comparison, reference: Reference) -> 
         low = recall.value if recall.low is None else recall.low
         high = recall.value if recall.high is None else recall.high
         axes.plot([tokens, tokens], [low, high], color=_color(number), linewidth=2, alpha=0.5)
-        axes.plot(tokens, recall.value, linestyle="none", **_marker(number))
+        style = mark(number)
+        axes.plot(tokens, recall.value, linestyle="none", label=result.name, **style)
         points.append((tokens, recall.value))
     best = frontier(points)
     axes.plot(*zip(*best, strict=True), color=FAINT, linewidth=1.5, zorder=1)
     axes.set_title(reference.name, fontsize=10, loc="left", color=INK)
     axes.set_xlabel("tokens, relative", fontsize=9)
     axes.set_ylabel("boundary recall", fontsize=9)
-    axes.margins(0.14, 0.12)
-    _write_names(axes, [result.name for result in comparison.tokenizers], points)
+    axes.margins(0.08, 0.08)
 
 
 def frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -133,34 +135,6 @@ def frontier(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
         if not best or recall > best[-1][1]:
             best.append((tokens, recall))
     return best
-
-
-def _write_names(axes: Axes, names: Sequence[str], points: Sequence[tuple[float, float]]) -> None:
-    """Write names beside points, at heights that keep them apart where points crowd."""
-    (low, high), (left, right) = axes.get_ylim(), axes.get_xlim()
-    step = (high - low) * 0.045
-    taken: list[tuple[float, float]] = []
-    order = sorted(range(len(points)), key=lambda number: points[number][1])
-    for number in order:
-        tokens, recall = points[number]
-        is_right = tokens > (left + right) / 2
-        place = recall
-        while any(
-            abs(place - other) < step and abs(tokens - x) < (right - left) * 0.45
-            for x, other in taken
-        ):
-            place += step / 2
-        taken.append((tokens, place))
-        axes.annotate(
-            names[number],
-            (tokens, place),
-            xytext=(-7 if is_right else 7, 0),
-            textcoords="offset points",
-            fontsize=8,
-            color=_color(number),
-            ha="right" if is_right else "left",
-            va="center",
-        )
 
 
 def plot_kinds(comparison: Comparison, paths: Sequence[Path]) -> None:
@@ -209,7 +183,7 @@ def _plot_panels(
     comparison: Comparison, panels: Sequence[Panel], titles: tuple[str, str], paths: Sequence[Path]
 ) -> None:
     """Draw one row for each group and one mark for each tokenizer."""
-    legend = 0.24 * math.ceil(len(comparison.tokenizers) / LEGEND_COLUMNS) + 0.1
+    legend = _legend_height(comparison)
     heights = [ROW * len(panel.rows) + 0.1 for panel in panels]
     width, height = 7.6, TOP + legend + sum(heights) + GAP * len(panels)
     with new_figure(width, height) as figure:
@@ -228,11 +202,16 @@ def _draw_panel(axes: Axes, comparison: Comparison, panel: Panel) -> None:
     places = range(len(panel.rows))
     for number, result in enumerate(comparison.tokenizers):
         values = [row[number] for _, row in panel.rows]
-        axes.plot(values, places, linestyle="none", label=result.name, **_marker(number))
+        axes.plot(values, places, linestyle="none", label=result.name, **mark(number))
     axes.set_yticks(places, [name for name, _ in panel.rows], color=INK, fontsize=9)
     axes.set_ylim(len(panel.rows) - 0.5, -0.5)
     axes.set_xlabel(panel.label, fontsize=9)
     axes.set_title(panel.title, fontsize=10, loc="left", color=INK)
+
+
+def _legend_height(comparison: Comparison) -> float:
+    """Return the inches that the legend takes."""
+    return 0.24 * math.ceil(len(comparison.tokenizers) / LEGEND_COLUMNS) + 0.1
 
 
 def _write_legend(figure: Figure, place: tuple[float, float]) -> None:
@@ -275,9 +254,10 @@ def _color(number: int) -> str:
     return LINE_COLORS[number % len(LINE_COLORS)]
 
 
-def _marker(number: int) -> dict[str, Any]:
+def mark(number: int) -> dict[str, Any]:
+    """Return how the points of a tokenizer look; the first 28 differ in shape or colour."""
     return {
-        "marker": MARKERS[(number // len(LINE_COLORS) + number) % len(MARKERS)],
+        "marker": MARKERS[(number + 3 * (number // len(LINE_COLORS))) % len(MARKERS)],
         "color": _color(number),
         "markersize": 6.5,
         "markeredgecolor": "white",

@@ -34,7 +34,7 @@ from hunmin.core.errors import (
 from hunmin.tokenizer.compare.compare import compare_tokenizers, write_comparison
 from hunmin.tokenizer.compare.library import LibrarySubject
 from hunmin.tokenizer.compare.load import find_baseline, load_subject, name_paths
-from hunmin.tokenizer.compare.plots import frontier
+from hunmin.tokenizer.compare.plots import frontier, mark
 from hunmin.tokenizer.compare.references import analyse_texts, read_reference
 from hunmin.tokenizer.compare.results import Comparison
 from hunmin.tokenizer.compare.speed import measure_speeds
@@ -269,6 +269,11 @@ def test_sentences_side_by_side(morphemic: LibrarySubject, greedy: LibrarySubjec
 def test_gaps_between_tokens_are_shown() -> None:
     (sentence,) = cut_sentences([subject(wordpiece("밥", "##을", "저"), "wp")], ["밥을  저 "])
     assert plain_lines(sentence) == ["wp  밥|을  저 "]
+
+
+def test_many_tokenizers_have_marks_of_their_own() -> None:
+    marks = {(style["marker"], style["color"]) for style in map(mark, range(28))}
+    assert len(marks) == 28
 
 
 def test_the_best_points() -> None:
