@@ -5,7 +5,7 @@ SentencePiece has it; and the bytes of byte-level BPE, with its split. Nothing i
 
 SentencePiece and not the trainer of `tokenizers`: with 15 MB of Korean and 32,000 entries both
 took some 53 s on two shared cores, and its pieces hold 2.3 % more bytes (5.99 to 5.85); over the
-bytes of 4 MB it took 32 s to 61 s; and it gives the same result again, whatever the number of cores.
+bytes of 4 MB it took 32 s to 61 s. It gives the same result again, whatever the number of cores.
 """
 
 from __future__ import annotations
