@@ -18,9 +18,24 @@ RECIPES = sorted((REPOSITORY / "recipes").glob("*.yaml"))
 PAGES = sorted((REPOSITORY / "docs").rglob("*.md"))
 # Recipes that test_commands.py runs to the end through scripts/quickstart.
 RUN_ELSEWHERE = {"quickstart.yaml", "quickstart-text.yaml"}
-# Recipes that are run here with a small model and few steps.
+# Recipes for a tokenizer alone.
+TOKENIZERS = {"tokenizer.yaml"}
+# Recipes that are run here with a small model and few steps, on a folder of texts.
 RUN_SMALL = {
+    "tokenizer-ablation.yaml": (
+        "corpus.sources=[{{kind: files, paths: [{texts}], language: ko}}]",
+        "corpus.validation_fraction=0.2",
+        "tokenizer.vocab_size=400",
+        "tokenizer.morphemes.analysers={{ko: mecab-ko}}",
+        "data.context=32",
+        "model.layers=2",
+        "model.width=64",
+        "train.duration=4 steps",
+        "train.batch_tokens=128",
+        "train.microbatch_tokens=64",
+    ),
     "ko-125m-pretrain.yaml": (
+        "corpus.sources.0.paths=[{texts}]",
         "corpus.min_characters=1",
         "corpus.validation_fraction=0.2",
         "tokenizer.vocab_size=300",
@@ -32,7 +47,7 @@ RUN_SMALL = {
         "train.batch_tokens=128",
         "train.microbatch_tokens=64",
         "generate.sampling.max_tokens=8",
-    )
+    ),
 }
 
 
@@ -58,7 +73,7 @@ def test_recipe_says_its_cost_and_can_be_shown(
 
 
 def test_every_recipe_is_run_by_a_test() -> None:
-    assert {recipe.name for recipe in RECIPES} == RUN_ELSEWHERE | set(RUN_SMALL)
+    assert {recipe.name for recipe in RECIPES} == RUN_ELSEWHERE | TOKENIZERS | set(RUN_SMALL)
 
 
 @pytest.mark.parametrize("name", RUN_SMALL)
@@ -66,10 +81,22 @@ def test_recipe_runs_with_a_small_model(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     texts = write_texts(tmp_path / "texts")
-    overrides = (f"corpus.sources.0.paths=[{texts}]", *RUN_SMALL[name])
+    overrides = [override.format(texts=texts) for override in RUN_SMALL[name]]
     recipe = REPOSITORY / "recipes" / name
     assert run_cli(["run", str(recipe), *overrides, "--run-dir", str(tmp_path / "run")]) == 0
     assert "bits per byte" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_recipe_makes_a_tokenizer(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = write_texts(tmp_path / "texts")
+    small = ("tokenizer.vocab_size=400", "tokenizer.morphemes.analysers={ko: mecab-ko}")
+    command = ["tokenizer", "train", str(REPOSITORY / "recipes" / name), *small]
+    source = f"corpus.sources.0.paths=[{texts}]"
+    assert run_cli([*command, source, "--run-dir", str(tmp_path / "run")]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "run" / "tokenizer")
 
 
 @pytest.mark.parametrize(("page", "block"), blocks("yaml"))
