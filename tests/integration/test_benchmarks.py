@@ -72,3 +72,21 @@ def test_a_missing_gpu_is_named(repository: Path) -> None:
     result = run(repository / "benchmarks" / "gpu" / "run.py")
     assert result.returncode == 2
     assert "no CUDA device here" in result.stderr
+
+
+@pytest.mark.slow
+def test_language_benchmark(repository: Path, shared_data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("morfessor")
+    script = repository / "benchmarks" / "tokenizer_languages.py"
+    folders = ("--data", str(shared_data), "--folder", str(tmp_path / "runs"))
+    small = ("--groups", "mon", "--max-bytes", "50000", "--max-vocab-size", "1000")
+    result = run(script, *small, *folders, "--results", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    (record,) = tmp_path.glob("*.json")
+    comparison = json.loads(record.read_text(encoding="utf-8"))["groups"]["mon"]["comparison"]
+    plain, table, morfessor = comparison["tokenizers"]
+    for reference in ("words", "sentences"):
+        recalls = [each["boundaries"][reference]["recall"]["value"] for each in (plain, table)]
+        assert recalls[0] < recalls[1]
+    assert morfessor["round_trip"]["num_failures"] == 0
+    assert "mon" in record.with_suffix(".md").read_text(encoding="utf-8")
