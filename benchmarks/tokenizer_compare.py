@@ -46,7 +46,7 @@ METHODS: dict[str, tuple[Kind, dict[str, Any], dict[str, Any]]] = {
     "consistent-0": ("morpheme-bpe", {}, {"cross_penalty": 0}),
     "consistent-soft": ("morpheme-bpe", {}, {"cross_penalty": -0.01}),
     "functional": ("morpheme-bpe", {}, {"cross_penalty": 1, "boundaries": "functional"}),
-    "superwords": ("byte-bpe", {"superwords": 0.1}, {}),
+    "superwords": ("morpheme-bpe", {"superwords": 0.1}, {"cross_penalty": -1}),
     "consistent-superwords": ("morpheme-bpe", {"superwords": 0.1}, {"cross_penalty": 1}),
 }
 ALL_METHODS = (*METHODS, KIWI_TRAINER)

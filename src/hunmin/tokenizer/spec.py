@@ -30,7 +30,6 @@ Kind = Literal[
 MORPHEME_KINDS = frozenset({"morpheme-bpe", "morpheme-bpe-train-only", "morpheme-bpe-exact"})
 UNIGRAM_KINDS = frozenset({"unigram", "byte-unigram"})
 CONSISTENT_KIND = "morpheme-bpe"
-SUPERWORD_KINDS = frozenset({"byte-bpe", "morpheme-bpe"})
 ANY_LANGUAGE = "*"
 
 
@@ -144,8 +143,11 @@ class TokenizerSpec(Spec):
                 f"morphemes says nothing to kind {self.kind}; it belongs to "
                 f"{', '.join(sorted(MORPHEME_KINDS))}"
             )
-        if self.superwords and self.kind not in SUPERWORD_KINDS:
-            raise ValueError(f"superwords need kind {' or '.join(sorted(SUPERWORD_KINDS))}")
+        if self.superwords and self.kind != CONSISTENT_KIND:
+            raise ValueError(
+                f"superwords need kind {CONSISTENT_KIND}; with its cross_penalty at -1 they join "
+                "plain BPE"
+            )
         return self
 
     @property

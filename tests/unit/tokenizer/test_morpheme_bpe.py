@@ -164,3 +164,40 @@ def test_too_little_text_says_how_many_merges_were_possible(
     with pytest.raises(VocabularyError, match=r"supports only \d+ merges"):
         train_tokenizer(large, corpus, tmp_path / "tokenizer")
     assert not (tmp_path / "tokenizer").exists()
+
+
+def test_words_outside_the_analysed_text_are_analysed_too(
+    spec: TokenizerSpec, corpus: Artifact, consistent: TextTokenizer, tmp_path: Path
+) -> None:
+    little = spec.morphemes.model_copy(update={"sample_max_bytes": 2_000})
+    artifact = train_tokenizer(
+        spec.model_copy(update={"morphemes": little}), corpus, tmp_path / "tokenizer"
+    )
+    assert artifact.facts["morphemes"]["ko"]["analysed_bytes"] <= 2_000
+    tokenizer = load_tokenizer(artifact.path)
+    for text in ("먹었습니다", " 학교에서는", " 노래과"):
+        assert pieces(tokenizer, text) == pieces(consistent, text)
+
+
+def test_functional_boundaries_only(spec: TokenizerSpec, corpus: Artifact, tmp_path: Path) -> None:
+    """A table does not say what its boundaries are, so none of them is functional."""
+    functional = spec.morphemes.model_copy(update={"boundaries": "functional"})
+    artifact = train_tokenizer(
+        spec.model_copy(update={"morphemes": functional}), corpus, tmp_path / "tokenizer"
+    )
+    assert artifact.facts["morphemes"]["ko"]["boundaries"] == 0
+    assert pieces(load_tokenizer(artifact.path), "먹었습니다") == ["먹었습니다"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"kind": "byte-bpe", "morphemes": {"cross_penalty": 0}}, "says nothing to kind byte-bpe"),
+        ({"kind": "byte-bpe", "superwords": 0.1}, "superwords need kind morpheme-bpe"),
+        ({"kind": "morpheme-bpe", "morphemes": {"cross_penalty": -2}}, "greater than or equal"),
+        ({"kind": "morpheme-bpe", "morphemes": {"boundaries": ["josa"]}}, "particle"),
+    ],
+)
+def test_specs_that_cannot_be(fields: dict[str, object], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        TokenizerSpec.model_validate(fields)

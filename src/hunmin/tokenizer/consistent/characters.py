@@ -9,7 +9,7 @@ from hunmin.tokenizer.consistent.learn import Vocabulary
 from hunmin.tokenizer.consistent.sequences import WALL, Sequences
 from hunmin.tokenizer.consistent.word_types import WordTypes
 
-_NUM_CODE_POINTS = 0x110000
+NUM_CODE_POINTS = 0x110000
 _ASCII = 0x80
 # Stands between words; no text holds a lone surrogate.
 _BETWEEN = 0xD800
@@ -39,15 +39,31 @@ def merge_characters(
 
 
 def _common_characters(words: WordTypes, coverage: float) -> list[int]:
-    """Return the code points beyond ASCII that make up this share of them, most frequent first."""
+    """Return the code points beyond ASCII that are entries, most frequent first."""
     codes, word_of = _code_points(words.words)
-    totals = np.bincount(codes, weights=words.counts[word_of], minlength=_NUM_CODE_POINTS)
-    totals[:_ASCII] = 0
+    totals = np.bincount(codes, weights=words.counts[word_of], minlength=NUM_CODE_POINTS)
     totals[_BETWEEN] = 0
-    order = np.argsort(-totals, kind="stable")[: np.count_nonzero(totals)]
-    reached = np.cumsum(totals[order])
-    wanted = np.searchsorted(reached, coverage * totals.sum()) + 1 if len(order) else 0
-    return [int(code) for code in order[:wanted]]
+    return [code for code in cover(totals.astype(np.int64), coverage) if code >= _ASCII]
+
+
+def cover(counts: Codes, coverage: float) -> list[int]:
+    """Return the most frequent characters that make up a share of a text.
+
+    Args:
+        counts: Occurrences of each code point.
+        coverage: The share, (0, 1]. Of characters beyond ASCII alone, so that a little text in
+            another script is not spelled in bytes because of much in Latin letters.
+
+    Returns:
+        Code points, all of ASCII that occur and the most frequent others, most frequent first;
+        of equally frequent ones the lower first.
+    """
+    order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+    beyond_ascii = order >= _ASCII
+    reached = np.cumsum(counts[order] * beyond_ascii)
+    before = reached - counts[order] * beyond_ascii
+    needed = ~beyond_ascii | (before < coverage * reached[-1:].sum())
+    return [int(code) for code in order[needed]]
 
 
 def _code_points(words: list[str]) -> tuple[Codes, Codes]:
@@ -94,7 +110,7 @@ def _places_of_cuts(words: WordTypes, kept: npt.NDArray[np.bool_], lengths: Code
 
 def _symbols_of_characters(vocabulary: Vocabulary) -> npt.NDArray[np.int32]:
     """Return the symbol of each code point, or WALL."""
-    table = np.full(_NUM_CODE_POINTS, WALL, dtype=np.int32)
+    table = np.full(NUM_CODE_POINTS, WALL, dtype=np.int32)
     table[:_ASCII] = np.arange(_ASCII)
     for symbol, piece in enumerate(vocabulary.pieces):
         if symbol >= _ASCII:

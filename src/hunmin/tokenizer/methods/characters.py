@@ -10,15 +10,14 @@ import numpy.typing as npt
 
 from hunmin.core.errors import VocabularyError
 from hunmin.tokenizer.alphabet import NUM_BYTES
+from hunmin.tokenizer.consistent.characters import NUM_CODE_POINTS, cover
 from hunmin.tokenizer.methods.cuts import CUT
 from hunmin.tokenizer.spec import TokenizerSpec
-
-_NUM_CODE_POINTS = 0x110000
 
 
 def count_characters(texts: Iterable[list[str]]) -> npt.NDArray[np.int64]:
     """Return how often each code point occurs in batches of texts."""
-    counts = np.zeros(_NUM_CODE_POINTS, dtype=np.int64)
+    counts = np.zeros(NUM_CODE_POINTS, dtype=np.int64)
     for batch in texts:
         codes = np.frombuffer("".join(batch).encode("utf-32-le"), dtype="<u4")
         points, numbers = np.unique(codes, return_counts=True)
@@ -27,19 +26,16 @@ def count_characters(texts: Iterable[list[str]]) -> npt.NDArray[np.int64]:
 
 
 def choose_alphabet(counts: npt.NDArray[np.int64], coverage: float) -> list[str]:
-    """Return the characters that make up a share of a text.
+    """Return the characters that become entries.
 
     Args:
         counts: Occurrences of each code point.
-        coverage: The share, (0, 1].
+        coverage: The share of the text's characters to cover, see `cover`.
 
     Returns:
         Characters, most frequent first; of equally frequent ones the lower code point.
     """
-    order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
-    reached = np.cumsum(counts[order])
-    wanted = int(np.searchsorted(reached, coverage * counts.sum())) + 1 if len(order) else 0
-    return [chr(code) for code in order[:wanted].tolist() if chr(code) != CUT]
+    return [chr(code) for code in cover(counts, coverage) if chr(code) != CUT]
 
 
 def check_room(spec: TokenizerSpec, alphabet: Collection[str]) -> None:

@@ -25,9 +25,6 @@ from hunmin.tokenizer.methods.cuts import entries_of_names, refuse_collisions
 from hunmin.tokenizer.methods.segmented import segment_words, segmented_batches
 from hunmin.tokenizer.spec import TokenizerSpec
 
-# A word on its own is worth analysing if a merge could come of it.
-_MIN_COUNT_TO_ANALYSE = 2
-
 
 @dataclass(frozen=True)
 class TrainingText:
@@ -90,11 +87,10 @@ def _add_rest(
     others.add_units(units)
     seen = Counter({word: n for word, n in others.counts.items() if word in words.counts})
     words.extrapolate(seen)
-    unseen = {word: n for word, n in others.counts.items() if word not in seen}
-    worth = [word for word, count in unseen.items() if count >= _MIN_COUNT_TO_ANALYSE]
-    cuts = dict(zip(worth, segment_words(task, language, worth), strict=True))
-    for word, count in unseen.items():
-        words.add_word(word, count, cuts.get(word, ()))
+    unseen = [word for word in others.counts if word not in seen]
+    # Also those that occur once: left whole, they would teach merges across boundaries.
+    for word, cuts in zip(unseen, segment_words(task, language, unseen), strict=True):
+        words.add_word(word, others.counts[word], cuts)
 
 
 def learn_tokenizer(spec: TokenizerSpec, text: TrainingText) -> Tokenizer:
