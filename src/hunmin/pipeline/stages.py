@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hunmin.core.artifact import Artifact
-from hunmin.core.errors import RecipeError
+from hunmin.core.errors import MissingInputError, RecipeError
+from hunmin.core.hashing import sha256_file
 from hunmin.core.spec import Spec
 from hunmin.pipeline.recipe import Recipe
 
@@ -96,6 +97,23 @@ def _run_tokenizer(context: StageContext) -> Artifact:
     return train_tokenizer(spec, context.inputs["corpus"], context.output, recipe=context.record)
 
 
+def _describe_tables(recipe: Recipe) -> Any:
+    """Return a hash of each segmentation table: another table makes another tokenizer."""
+    spec = require_section(recipe.tokenizer, "tokenizer")
+    paths = {each.path for each in spec.morphemes.analysers.values() if each.path is not None}
+    return {str(path): _hash_table(path) for path in sorted(paths)}
+
+
+def _hash_table(path: Path) -> str:
+    if not path.is_file():
+        raise MissingInputError(
+            "there is no such segmentation table",
+            where=path,
+            hint="check the path in tokenizer.morphemes.analysers",
+        )
+    return sha256_file(path)
+
+
 def _run_data(context: StageContext) -> Artifact:
     from hunmin.data.shards import write_shards
 
@@ -172,6 +190,7 @@ STAGES: dict[str, Stage] = {
             sections=("tokenizer",),
             layers=(*_TEXT, "tokenizer"),
             run=_run_tokenizer,
+            outside=_describe_tables,
         ),
         Stage(
             name="data",

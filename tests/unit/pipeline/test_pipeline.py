@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from hunmin.core.artifact import write_artifact
-from hunmin.core.errors import ArtifactKindError, ContextLengthError, MissingExtraError
+from hunmin.core.errors import (
+    ArtifactKindError,
+    ContextLengthError,
+    MissingExtraError,
+    MissingInputError,
+)
 from hunmin.pipeline import stages
 from hunmin.pipeline.dry_run import plan_run
 from hunmin.pipeline.recipe import read_recipe
@@ -74,6 +79,31 @@ def test_a_missing_package_is_named_with_its_command(
     )
     with pytest.raises(MissingExtraError, match="pip install"):
         PipelineRun(read_recipe(write_recipe(tmp_path)), tmp_path / "run").execute()
+
+
+def test_another_segmentation_table_makes_another_tokenizer(tmp_path: Path) -> None:
+    table = tmp_path / "table.tsv"
+    table.write_text("one\to ne\n", encoding="utf-8")
+    analysers = json.dumps({"*": f"table:{table}"})
+    more = (
+        "tokenizer: {kind: morpheme-bpe, vocab_size: 300, allow_smaller: true, "
+        f"morphemes: {{analysers: {analysers}}}}}\n"
+    )
+    recipe = write_recipe(tmp_path, more)
+
+    def reason() -> str | None:
+        outcomes = PipelineRun(read_recipe(recipe), tmp_path / "run").execute(until="tokenizer")
+        return outcomes[-1].reason
+
+    assert reason() == "it has not run yet"
+    assert reason() is None
+    table.write_text("one\ton e\n", encoding="utf-8")
+    assert reason() == "its input changed: sources"
+    table.unlink()
+    assert reason() is None
+    (tmp_path / "run" / "stages.json").unlink()
+    with pytest.raises(MissingInputError, match="no such segmentation table"):
+        reason()
 
 
 def test_a_replacement_of_another_kind_is_refused(tmp_path: Path) -> None:
