@@ -67,7 +67,7 @@ def test_analysers_judge_where_there_is_no_gold(
 
 
 def test_other_kinds_have_no_penalty(documents: Artifact, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="tokenizer.kind=morpheme-bpe"):
+    with pytest.raises(InputError, match=r"tokenizer\.kind=morpheme-bpe"):
         sweep_penalties(TokenizerSpec(), documents, [1], tmp_path / "sweep")
 
 
