@@ -39,7 +39,7 @@ def extend_model_folder(
     *,
     keep: Sequence[Path] = (),
     options: ExtensionOptions | None = None,
-    initialization: Initialization = "mean",
+    initialization: Initialization = "focus",
 ) -> Artifact:
     """Write a model folder with an extended tokenizer and embeddings for the new pieces.
 
@@ -50,8 +50,8 @@ def extend_model_folder(
         output: Folder of the model artifact.
         keep: Files or folders with text of the languages that the model knows.
         options: Scripts, number of pieces and the like.
-        initialization: What new rows are: `mean` of the old pieces, `focus` for those of similar
-            pieces, `random` for comparison.
+        initialization: What new rows are made of: `focus` for old pieces that keep similar
+            company, `mean` for those that the new piece was before, `random` for comparison.
 
     Returns:
         The artifact; stock transformers opens it. Weights keep their type.

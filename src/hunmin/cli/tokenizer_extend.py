@@ -41,8 +41,8 @@ _PATHS = click.Path(path_type=Path)
 @click.option(
     "--init",
     "initialization",
-    type=click.Choice(["mean", "focus", "random"]),
-    default="mean",
+    type=click.Choice(["focus", "mean", "random"]),
+    default="focus",
     show_default=True,
     help="What the embeddings of new pieces are, if the folder has a model.",
 )

@@ -123,7 +123,7 @@ def test_the_command_extends_a_model(
     assert outcome.exit_code == 0, outcome.output
     facts = json.loads(outcome.stdout)
     assert facts["kind"] == "model"
-    assert facts["initialization"] == "mean"
+    assert facts["initialization"] == "focus"
     assert facts["extension"]["new_pieces"] == 40
     assert facts["extension"]["scripts"] == ["Hang"]
 
