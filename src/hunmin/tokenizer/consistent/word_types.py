@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -92,9 +93,10 @@ class WordCounter:
             text, positions = _unmark(unit)
             for word, (start, end) in self._splitter.pre_tokenize_str(text):
                 self.counts[word] += count
-                for position in positions:
-                    if start < position < end:
-                        self.cuts[word, position - start] += count
+                # Found by halving: without spaces a whole page is one unit of many words.
+                inner = positions[bisect_right(positions, start) : bisect_left(positions, end)]
+                for position in inner:
+                    self.cuts[word, position - start] += count
 
     def add_word(self, word: str, count: int, positions: Sequence[int]) -> None:
         """Count a word, all of whose occurrences have the same boundaries."""

@@ -1,5 +1,6 @@
 """Words are what the tokenizer in use makes, and their cuts are those of the texts."""
 
+import time
 from itertools import chain
 
 from hypothesis import given
@@ -61,3 +62,16 @@ def test_lines_keep_their_spaces() -> None:
     units = UnitCounter(lines=True)
     units.add("하나 둘\n\n셋 넷")
     assert units.counts == {"하나 둘": 1, "\n\n": 1, "셋 넷": 1}
+
+
+def test_a_long_unit_without_spaces_takes_time_in_proportion() -> None:
+    text = "私は学校に行きました。" * 10_000
+    units = UnitCounter()
+    units.add(text, tuple(range(1, len(text), 2)))
+    counter = WordCounter()
+    start = time.process_time()
+    counter.add_units(units.counts)
+    # Every word against every boundary would be minutes.
+    assert time.process_time() - start < 10
+    assert counter.counts["私は学校に行きました"] == 10_000
+    assert counter.cuts["私は学校に行きました", 1] == 5_000
