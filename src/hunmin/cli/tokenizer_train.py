@@ -43,6 +43,7 @@ def command(
     hunmin tokenizer train recipes/ko-tokenizer.yaml --sweep=-0.1,-0.01,0,1 --gold dp_dev.tsv
     """
     if sweep is None:
+        _refuse_gold(gold)
         outcomes, _ = run_recipe(
             recipe, overrides, run_dir, dry_run, force, as_json, until="tokenizer"
         )
@@ -57,18 +58,35 @@ def command(
         _sweep(recipe, overrides, penalties, gold, folder, as_json=as_json)
 
 
+def _refuse_gold(gold: tuple[Path, ...]) -> None:
+    from hunmin.core.errors import InputError
+
+    if gold:
+        raise InputError(
+            "only a sweep is judged by human segmentation",
+            where="--gold",
+            given=", ".join(map(str, gold)),
+            hint="add --sweep=NUMBERS, or give it to `hunmin tokenizer compare` after training",
+        )
+
+
 def _read_numbers(written: str) -> list[float]:
+    from math import isfinite
+
     from hunmin.core.errors import InputError
 
     try:
-        return list(dict.fromkeys(float(part) for part in written.split(",")))
-    except ValueError as error:
+        numbers = list(dict.fromkeys(float(part) for part in written.split(",")))
+    except ValueError:
+        numbers = []
+    if not numbers or not all(isfinite(number) and number >= -1 for number in numbers):
         raise InputError(
-            "these are not numbers",
+            "these are not penalties",
             where="--sweep",
             given=written,
             allowed="numbers of at least -1 with commas between: -0.1,-0.01,0,1",
-        ) from error
+        )
+    return numbers
 
 
 def _sweep(

@@ -13,11 +13,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel
 
 from hunmin.core.errors import CorruptArtifactError
 from hunmin.core.logs import get_logger
-from hunmin.text.scripts import script_characters
+from hunmin.text.scripts import SCRIPTS, script_characters
 from hunmin.text.segmentation.boundaries import Analyser, BoundaryKind
 from hunmin.text.segmentation.morfessor import MorfessorAnalyser
 from hunmin.text.segmentation.registry import load_analyser
@@ -27,6 +29,37 @@ logger = get_logger(__name__)
 
 CUTTER_FILE = "analyser.json"
 _FORMAT = 1
+
+
+def _plain_name(name: str) -> str:
+    # Folders come from strangers: a path would read, and copy, any file of this machine.
+    if Path(name).name != name:
+        raise ValueError("not the name of a file in this folder")
+    return name
+
+
+def _known_script(code: str) -> str:
+    if code not in SCRIPTS:
+        raise ValueError("no script that is known here")
+    return code
+
+
+class _RouteRow(BaseModel):
+    """A route as it is written down."""
+
+    language: str
+    scripts: tuple[Annotated[str, AfterValidator(_known_script)], ...]
+    analyser: str
+    identity: str
+    file: Annotated[str, AfterValidator(_plain_name)] | None
+
+
+class _CutterFile(BaseModel):
+    """Content of `analyser.json`."""
+
+    format: Literal[1]
+    boundaries: tuple[BoundaryKind, ...]
+    routes: tuple[_RouteRow, ...]
 
 
 @dataclass(frozen=True)
@@ -160,7 +193,7 @@ def cutter_files(folder: Path) -> tuple[str, ...]:
     """Return the names of the files in a folder that its cutter needs; none for most folders."""
     if not (folder / CUTTER_FILE).is_file():
         return ()
-    files = (route["file"] for route in _read(folder)["routes"])
+    files = (route.file for route in _read(folder).routes)
     return (CUTTER_FILE, *(name for name in files if name is not None))
 
 
@@ -175,48 +208,50 @@ def load_cutter(folder: Path) -> AnalyserCutter | None:
 
     Raises:
         MissingExtraError: An analyser is not installed.
-        CorruptArtifactError: A file cannot be read.
+        CorruptArtifactError: A file is missing or cannot be read.
     """
     if not (folder / CUTTER_FILE).is_file():
         return None
     content = _read(folder)
-    routes = [_open_route(folder, row) for row in content["routes"]]
-    return AnalyserCutter(routes, [BoundaryKind(kind) for kind in content["boundaries"]])
+    return AnalyserCutter([_open_route(folder, row) for row in content.routes], content.boundaries)
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def _read(folder: Path) -> _CutterFile:
     file = folder / CUTTER_FILE
     try:
-        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        known = content["format"] == _FORMAT and isinstance(content["routes"], list)
-    except (ValueError, KeyError, TypeError) as error:
-        raise _unreadable(file) from error
-    if not known:
-        raise _unreadable(file)
-    return content
+        return _CutterFile.model_validate_json(file.read_bytes())
+    # Raised also for text that is no JSON.
+    except ValueError as error:
+        raise _unreadable(file, "the description of the analysers cannot be read") from error
 
 
-def _unreadable(file: Path) -> CorruptArtifactError:
+def _unreadable(file: Path, problem: str) -> CorruptArtifactError:
     return CorruptArtifactError(
-        "the description of the analysers cannot be read",
-        where=file,
-        hint="copy it again, or make the tokenizer again",
+        problem, where=file, hint="copy it again, or make the tokenizer again"
     )
 
 
-def _open_route(folder: Path, row: Mapping[str, Any]) -> Route:
-    name, language, file = row["analyser"], row["language"], row["file"]
-    if name == "morfessor":
-        analyser: Analyser = MorfessorAnalyser.load((folder / file).read_bytes())
-    else:
-        analyser = load_analyser(name, language, path=folder / file if file else None)
-    if analyser.identity != row["identity"]:
+def _open_route(folder: Path, row: _RouteRow) -> Route:
+    path = folder / row.file if row.file else None
+    if path is not None and not path.is_file():
+        raise _unreadable(path, "a file that an analyser is made from is missing")
+    analyser = _open_analyser(row, path)
+    if analyser.identity != row.identity:
         logger.warning(
             "%s: the analyser of %s is another than in training (now %s, then %s): texts may get "
             "other ids, which a model trained before does not know",
             folder,
-            language,
+            row.language,
             analyser.identity,
-            row["identity"],
+            row.identity,
         )
-    return Route(language, name, tuple(row["scripts"]), analyser)
+    return Route(row.language, row.analyser, row.scripts, analyser)
+
+
+def _open_analyser(row: _RouteRow, path: Path | None) -> Analyser:
+    if row.analyser != "morfessor" or path is None:
+        return load_analyser(row.analyser, row.language, path=path)
+    try:
+        return MorfessorAnalyser.load(path.read_bytes())
+    except (ValueError, TypeError) as error:
+        raise _unreadable(path, "the words of an analyser cannot be read") from error

@@ -63,7 +63,7 @@ class MorphemeSpec(Spec):
     boundaries: Literal["all", "functional"] | tuple[BoundaryKind, ...] = "all"
     """Boundaries that count: `all`, `functional` (before particles, endings and copulas), or a
     list of kinds: particle, ending, copula, derivation, compound, unlabelled."""
-    cross_penalty: float = Field(default=1.0, ge=-1)
+    cross_penalty: float = Field(default=1.0, ge=-1, allow_inf_nan=False)
     """How much an occurrence across a boundary counts against a pair, next to one within a
     morpheme. -1 counts both alike (plain BPE), 0 ignores those across, 1 keeps nearly every
     boundary and takes more tokens."""

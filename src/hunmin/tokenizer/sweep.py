@@ -118,8 +118,10 @@ def _train(
     counted = TrainingTask(spec, documents, sample)
     text = count_text(counted)
     for penalty in penalties:
-        name = f"penalty {penalty:g}"
-        morphemes = spec.morphemes.model_copy(update={"cross_penalty": penalty})
+        # All digits: two penalties must not share a folder.
+        name = f"penalty {penalty:.15g}"
+        changed = dict(spec.morphemes) | {"cross_penalty": penalty}
+        morphemes = MorphemeSpec.model_validate(changed)
         task = TrainingTask(_changed(spec, morphemes=morphemes), documents, sample)
         task.facts.update(counted.facts)
         tokenizer = learn_tokenizer(task.spec, text)

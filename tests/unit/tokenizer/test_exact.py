@@ -135,6 +135,38 @@ def test_a_damaged_description_is_refused(copy: Path, content: str) -> None:
         load_tokenizer(copy)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scripts": ["Zzzzz"]},
+        {"scripts": None},
+        {"analyser": 7},
+        {"analyser": "table", "file": "../words.tsv"},
+        {"analyser": "table", "file": "/words.tsv"},
+    ],
+)
+def test_a_damaged_route_is_refused(copy: Path, changes: dict[str, Any]) -> None:
+    (copy.parent / "words.tsv").write_text("walked\twalk @@ed\n", encoding="utf-8")
+    change_cutter(copy, **changes)
+    with pytest.raises(CorruptArtifactError, match="description of the analysers"):
+        load_tokenizer(copy)
+    # What is copied with a model is named by this file.
+    with pytest.raises(CorruptArtifactError, match="description of the analysers"):
+        cutter_files(copy)
+
+
+def test_a_missing_or_damaged_file_of_an_analyser_is_told(copy: Path) -> None:
+    change_cutter(copy, analyser="morfessor", file="words.json")
+    with pytest.raises(CorruptArtifactError, match="a file that an analyser is made from"):
+        load_tokenizer(copy)
+    (copy / "words.json").write_text("[1]", encoding="utf-8")
+    with pytest.raises(CorruptArtifactError, match="words of an analyser cannot be read"):
+        load_tokenizer(copy)
+    change_cutter(copy, file=None)
+    with pytest.raises(InputError, match="needs the words"):
+        load_tokenizer(copy)
+
+
 def test_languages_of_one_script_are_refused(documents: Artifact, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="share one") as caught:
         train(documents, tmp_path / "tokenizer", analysers={"sw": "morfessor", "en": "morfessor"})

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from tests.support.documents import document, write_documents
 from tests.support.recipes import hunmin
 
@@ -55,6 +56,20 @@ def test_recall_rises_with_the_penalty(table: Path, documents: Artifact, tmp_pat
     assert tokens[0] == 1
     assert tokens[-1] > 1
     assert (sweep.report.path / "frontier.png").stat().st_size > 5_000
+
+
+def test_penalties_that_differ_little_are_not_mixed_up(
+    table: Path, documents: Artifact, tmp_path: Path
+) -> None:
+    penalties = [0.1234567, 0.12345671]
+    sweep = sweep_penalties(spec_for(table), documents, penalties, tmp_path, gold=[table])
+    assert len(sweep.tokenizers) == 3
+
+
+def test_impossible_penalties_are_refused(table: Path, documents: Artifact, tmp_path: Path) -> None:
+    for penalty in (-2.0, float("nan"), float("inf")):
+        with pytest.raises(ValidationError, match="cross_penalty"):
+            sweep_penalties(spec_for(table), documents, [penalty], tmp_path, gold=[table])
 
 
 def test_analysers_judge_where_there_is_no_gold(
@@ -110,6 +125,10 @@ def test_the_command(table: Path, texts: list[str], tmp_path: Path) -> None:
         "penalty -1",
         "penalty 1",
     ]
-    wrong = hunmin(*arguments, "--sweep=much")
-    assert wrong.returncode == 2
-    assert "these are not numbers" in wrong.stderr
+    for numbers in ("much", "", "-2", "nan", "0,inf"):
+        wrong = hunmin(*arguments, f"--sweep={numbers}")
+        assert wrong.returncode == 2
+        assert "these are not penalties" in wrong.stderr
+    unused = hunmin(*arguments, "--gold", str(table))
+    assert unused.returncode == 2
+    assert "add --sweep=NUMBERS" in unused.stderr
