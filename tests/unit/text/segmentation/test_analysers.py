@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from hunmin.core import extras
 from hunmin.core.errors import InputError, MissingExtraError, MissingInputError
+from hunmin.text.segmentation import morfessor
 from hunmin.text.segmentation.boundaries import Analyser, BoundaryKind
 from hunmin.text.segmentation.gold import read_gold
 from hunmin.text.segmentation.morfessor import MorfessorAnalyser
@@ -222,6 +223,15 @@ def test_morfessor_learns_from_the_commonest_words_in_lower_case() -> None:
     assert few.cuts("x" * 99) == ()
     with pytest.raises(InputError, match="no word to learn morphemes from"):
         MorfessorAnalyser({"123": 4})
+
+
+def test_long_words_take_more_of_the_time_that_morfessor_gets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = {"walk": 9, "talk": 8, "unbelievably": 7, "look": 6}
+    monkeypatch.setattr(morfessor, "MAX_SQUARED_LETTERS", 4**2 + 4**2)
+    limited = MorfessorAnalyser(words).identity
+    assert limited == MorfessorAnalyser({"walk": 9, "talk": 8}).identity
 
 
 def test_wrong_names_languages_and_sources_are_told(tmp_path: Path) -> None:
