@@ -11,6 +11,7 @@ import json
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from hunmin.core.artifact import MANIFEST_NAME, Artifact, load_artifact
@@ -18,6 +19,7 @@ from hunmin.corpus.build import build_corpus
 from hunmin.corpus.documents import DOCUMENTS_KIND
 from hunmin.corpus.spec import CorpusSpec, FilesSource
 from hunmin.text.files import read_text_lines
+from hunmin.text.segmentation.alignment import align_segments
 from hunmin.text.unicode import normalize
 
 DATA = Path("../shared/data")
@@ -203,7 +205,8 @@ def write_gold(language: Language, folder: Path, data: Path = DATA) -> dict[str,
         data: The folder of real data.
 
     Returns:
-        `table`, `words` (of test_a, not in the table, at most 4,000, evenly taken) and `sentences`
+        `table`, `words` (of test_a, not in the table, at most 4,000, evenly taken), `aligned` (the
+        same words, their canonical segments placed in the spelling by our rule) and `sentences`
         (test_a and dev), each if SIGMORPHON has it.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -214,17 +217,33 @@ def write_gold(language: Language, folder: Path, data: Path = DATA) -> dict[str,
         for row in _gold_rows(data, language, "word.test_a")
         if row.split("\t")[0].casefold() not in known
     ]
-    step = -(-len(words) // MAX_GOLD_ROWS) or 1
+    words = words[:: -(-len(words) // MAX_GOLD_ROWS) or 1]
     sentences = [
         row
         for name in ("sentence.test_a", "sentence.dev")
         for row in _gold_rows(data, language, name)
     ]
-    found = {"table": table, "words": words[::step], "sentences": sentences[:MAX_GOLD_ROWS]}
+    found = {
+        "table": table,
+        "words": words,
+        "aligned": [aligned for row in words if (aligned := _align(row)) is not None],
+        "sentences": sentences[:MAX_GOLD_ROWS],
+    }
     paths = {name: folder / f"{name}.tsv" for name, rows in found.items() if rows}
     for name, path in paths.items():
         path.write_text("\n".join(found[name]) + "\n", encoding="utf-8")
     return paths
+
+
+def _align(row: str) -> str | None:
+    """Return a word cut as it is spelled, or None if its segments cannot be placed."""
+    word, written = normalize(row).split("\t")[:2]
+    segments = tuple(part.removeprefix("@@") for part in written.split())
+    positions = align_segments(word, segments)
+    if " " in word or (len(segments) > 1 and not positions):
+        return None
+    cut = (word[start:end] for start, end in pairwise((0, *positions, len(word))))
+    return f"{word}\t{' @@'.join(cut)}"
 
 
 def _gold_rows(data: Path, language: Language, name: str) -> list[str]:

@@ -53,9 +53,11 @@ NUM_RESAMPLES = 200
 NUM_WORDS, NUM_SENTENCES = 8, 1
 LEGEND = """\
 tokens: of held-out news, relative to byte-bpe; words: of test_a, not in the table, each after a
-space; sentences: test_a and dev, whose words the table may have; partial: share of tokens that
-begin or end within a character; changed: lines that decode to something else; CPU s: training,
-analysis included."""
+space, only those spelled like their segments joined (where segments are canonical, few: compounds
+and words with clitics); aligned: the same words and the others, canonical segments placed in the
+spelling by the rule of `text/segmentation/alignment.py`, not by people; sentences: test_a and dev,
+whose words the table may have; partial: share of tokens that begin or end within a character;
+changed: lines that decode to something else; CPU s: training, analysis included."""
 CUTS = "Held-out words and lines as they are cut; ⟨2⟩: two tokens share these characters."
 Found = tuple[Comparison, dict[str, Artifact], list[ReferenceTexts]]
 
@@ -161,7 +163,7 @@ def references_of(group: Group) -> list[ReferenceTexts]:
         ]
     return [
         read_reference(group.gold[name], name)
-        for name in ("words", "sentences")
+        for name in ("words", "aligned", "sentences")
         if name in group.gold
     ]
 
@@ -187,7 +189,7 @@ def _shown_words(references: Sequence[ReferenceTexts]) -> list[str]:
     words = [
         f" {text.text}"
         for reference in references
-        if reference.name == "words"
+        if reference.name == "aligned"
         for text in reference.texts
         if text.boundaries.positions
     ]
@@ -237,7 +239,7 @@ def facts_of(group: Group, found: Comparison, trained: dict[str, Artifact]) -> s
 
 def cuts_of(group: Group, found: Comparison, references: Sequence[ReferenceTexts]) -> str:
     """Show how each tokenizer cuts some words and lines; ⟨2⟩: two tokens share the character."""
-    golds = {text.text: text for reference in references for text in reference.texts}
+    golds = {text.text: text for each in references if each.is_human for text in each.texts}
     width = max(len(result.name) for result in found.tokenizers)
     lines = [f"{group.name}"]
     for sentence in found.sentences:
@@ -245,7 +247,7 @@ def cuts_of(group: Group, found: Comparison, references: Sequence[ReferenceTexts
         if gold is not None:
             ends = [0, *gold.boundaries.positions, len(gold.text)]
             parts = [gold.text[start:end] for start, end in pairwise(ends)]
-            lines.append(f"  {references[0].name:<{width}}  {'|'.join(parts)}")
+            lines.append(f"  {'gold':<{width}}  {'|'.join(parts)}")
         for name, cuts in sentence.cuts.items():
             shown = "|".join(_shown(sentence.text, cut) for cut in cuts).strip()
             lines.append(f"  {name:<{width}}  {shown}")
