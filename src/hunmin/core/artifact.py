@@ -15,7 +15,13 @@ from pydantic import Field, ValidationError
 import hunmin
 from hunmin.core.atomic import atomic_folder, recover_folder
 from hunmin.core.environment import package_versions, source_commit
-from hunmin.core.errors import ArtifactKindError, CorruptArtifactError, MissingInputError, suggest
+from hunmin.core.errors import (
+    ArtifactKindError,
+    CorruptArtifactError,
+    InputError,
+    MissingInputError,
+    suggest,
+)
 from hunmin.core.hashing import sha256_file, stable_hash
 from hunmin.core.spec import Spec
 
@@ -121,13 +127,16 @@ def write_artifact(
         The draft: write files below `draft.path`, numbers into `draft.facts`.
 
     Raises:
-        ArtifactKindError: `path` holds something that is not an artifact, and it would be lost.
+        ArtifactKindError: `path` holds an artifact of another kind or something that is none, and
+            it would be lost.
+        InputError: `path` is one of the inputs.
         DiskFullError: No space was left; nothing changed.
 
     Note:
         On any exception the draft is removed and what lay at `path` stays as it was.
     """
     _refuse_to_replace_foreign_folder(path, kind)
+    _refuse_to_replace_artifact(path, kind, inputs)
     with atomic_folder(path) as folder:
         draft = ArtifactDraft(folder)
         yield draft
@@ -154,6 +163,26 @@ def _refuse_to_replace_foreign_folder(path: Path, kind: str) -> None:
             f"something that hunmin did not write is here; a {kind} artifact would replace it",
             where=path,
             allowed="a new folder, an empty one, or an older artifact",
+            hint="choose another place or move it away",
+        )
+
+
+def _refuse_to_replace_artifact(path: Path, kind: str, inputs: Sequence[Artifact]) -> None:
+    if any(artifact.path.resolve() == path.resolve() for artifact in inputs):
+        raise InputError(
+            "the result would take the place of what it is made from",
+            where=path,
+            hint="choose another place for the result",
+        )
+    try:
+        present = read_manifest(path).kind if (path / MANIFEST_NAME).is_file() else kind
+    except CorruptArtifactError:
+        return
+    if present != kind:
+        raise ArtifactKindError(
+            f"a {present} artifact is here; a {kind} artifact would replace it",
+            where=path,
+            allowed=f"a new folder, an empty one, or an older {kind} artifact",
             hint="choose another place or move it away",
         )
 

@@ -22,7 +22,14 @@ from hunmin.tokenizer.methods.morpheme_bpe import train_morpheme_bpe
 from hunmin.tokenizer.methods.presplit import train_exact_bpe, train_presplit_bpe
 from hunmin.tokenizer.methods.unigram import train_byte_unigram, train_unigram
 from hunmin.tokenizer.sample import plan_sample
-from hunmin.tokenizer.spec import BOUNDARY_TOKEN, PAD_TOKEN, UNIGRAM_KINDS, Kind, TokenizerSpec
+from hunmin.tokenizer.spec import (
+    BOUNDARY_TOKEN,
+    CONSISTENT_KIND,
+    PAD_TOKEN,
+    UNIGRAM_KINDS,
+    Kind,
+    TokenizerSpec,
+)
 
 logger = get_logger(__name__)
 
@@ -127,11 +134,7 @@ def _check_filled(task: TrainingTask, tokenizer: Tokenizer) -> None:
     spec, size = task.spec, tokenizer.get_vocab_size()
     if size >= spec.vocab_size:
         return
-    reason = (
-        "no other piece occurs often enough"
-        if spec.kind in UNIGRAM_KINDS
-        else f"no other pair occurs {spec.min_frequency} times"
-    )
+    reason = _reason(spec)
     problem = (
         f"the text supports only {_num_learned(task, tokenizer)} {_learned_unit(spec)} "
         f"(a vocabulary of {size}), because {reason} in {format_bytes(task.sample.total_bytes)}"
@@ -146,6 +149,17 @@ def _check_filled(task: TrainingTask, tokenizer: Tokenizer) -> None:
             "tokenizer.allow_smaller=true to take what the text supports",
         )
     logger.warning("vocabulary of %d instead of %d: %s", size, spec.vocab_size, problem)
+
+
+def _reason(spec: TokenizerSpec) -> str:
+    """Return why no more entries could be learned."""
+    if spec.kind in UNIGRAM_KINDS:
+        return "no other piece occurs often enough"
+    reason = f"no other pair occurs {spec.min_frequency} times"
+    if spec.kind != CONSISTENT_KIND or not spec.morphemes.analysers:
+        return reason
+    penalty = f"{spec.morphemes.cross_penalty:g}"
+    return f"{reason} within morphemes, less {penalty} for each time across a boundary,"
 
 
 def _write_folder(folder: Path, definition: str, spec: TokenizerSpec) -> None:

@@ -13,6 +13,7 @@ from hunmin.core.errors import (
     ArtifactKindError,
     CorruptArtifactError,
     DiskFullError,
+    InputError,
     MissingInputError,
 )
 
@@ -100,6 +101,27 @@ def test_foreign_folders_are_never_replaced(tmp_path: Path) -> None:
     ):
         pass
     assert (tmp_path / "mine" / "thesis.txt").read_text(encoding="utf-8") == "years of work"
+
+
+def test_artifacts_of_another_kind_are_never_replaced(tmp_path: Path) -> None:
+    made = make(tmp_path / "a")
+    with (
+        pytest.raises(ArtifactKindError, match="a documents artifact is here; a report"),
+        write_artifact(made.path, "report"),
+    ):
+        pass
+    assert load_artifact(made.path).digest == made.digest
+    (made.path / MANIFEST_NAME).write_text("{", encoding="utf-8")
+    with write_artifact(made.path, "report"):
+        pass
+
+
+def test_nothing_takes_the_place_of_what_it_is_made_from(tmp_path: Path) -> None:
+    made = make(tmp_path / "a")
+    (tmp_path / "link").symlink_to(made.path)
+    for path in (made.path, tmp_path / "link"):
+        with pytest.raises(InputError, match="what it is made from"):
+            make(path, inputs=(made,))
 
 
 def test_missing_artifact_suggests_a_near_one(tmp_path: Path) -> None:

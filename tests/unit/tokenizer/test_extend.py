@@ -36,6 +36,7 @@ from hunmin.core.errors import (
 )
 from hunmin.text.scripts import script_characters
 from hunmin.tokenizer.alphabet import piece_to_bytes
+from hunmin.tokenizer.exact import CUTTER_FILE
 from hunmin.tokenizer.extend import (
     ExtendedTokenizer,
     ExtensionOptions,
@@ -354,6 +355,13 @@ def test_a_folder_without_tokenizer_is_refused(tmp_path: Path) -> None:
         load_base(tmp_path)
     with pytest.raises(MissingInputError, match="no such folder"):
         load_base(tmp_path / "nothing")
+
+
+def test_a_tokenizer_with_an_analyser_in_use_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text(foreign_definition(), encoding="utf-8")
+    (tmp_path / CUTTER_FILE).write_text("{}", encoding="utf-8")
+    with pytest.raises(ArtifactKindError, match="analyser in use"):
+        load_base(tmp_path)
 
 
 def test_nothing_new_to_add(donor: TextTokenizer) -> None:

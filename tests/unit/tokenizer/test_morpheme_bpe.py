@@ -161,8 +161,9 @@ def test_too_little_text_says_how_many_merges_were_possible(
     spec: TokenizerSpec, corpus: Artifact, tmp_path: Path
 ) -> None:
     large = spec.model_copy(update={"vocab_size": 50_000})
-    with pytest.raises(VocabularyError, match=r"supports only \d+ merges"):
+    with pytest.raises(VocabularyError, match=r"supports only \d+ merges") as caught:
         train_tokenizer(large, corpus, tmp_path / "tokenizer")
+    assert "2 times within morphemes, less 1 for each time across" in str(caught.value)
     assert not (tmp_path / "tokenizer").exists()
 
 

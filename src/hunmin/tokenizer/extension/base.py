@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from hunmin.core.errors import ArtifactKindError, CorruptArtifactError, MissingInputError, suggest
 from hunmin.tokenizer.alphabet import byte_to_character
+from hunmin.tokenizer.exact import CUTTER_FILE
 
 Merge = tuple[str, str]
 # Bytes that no UTF-8 text holds; some vocabularies leave them out.
@@ -170,6 +171,14 @@ def load_base(path: Path) -> BaseTokenizer:
             where=path,
             hint="folders with vocab.json and merges.txt alone are written anew by "
             "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(NEW) of transformers",
+        )
+    if (path / CUTTER_FILE).is_file():
+        raise ArtifactKindError(
+            "this tokenizer has an analyser in use, and its ids would change without it",
+            where=path,
+            given=f"a folder with {CUTTER_FILE}",
+            allowed="a tokenizer that encodes whole words",
+            hint="train one of kind morpheme-bpe, which needs no analyser in use",
         )
     try:
         return BaseTokenizer(file.read_text(encoding="utf-8"), file)
