@@ -273,7 +273,7 @@ class Report:
         self.rows.setdefault(names, []).extend(rows_of(group, found, trained))
         self.facts.append(facts_of(group, found, trained))
         self.numbers[group.name] = {
-            "comparison": found.model_dump(mode="json"),
+            "comparison": found.model_dump(mode="json", exclude={"sentences"}),
             "training": {name: dict(artifact.facts) for name, artifact in trained.items()},
         }
 
