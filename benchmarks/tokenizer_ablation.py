@@ -2,8 +2,9 @@
 
 Every model has the same shape and sees the same bytes in the same number of steps: rows hold the
 same number of bytes of text, so a tokenizer with shorter tokens gets longer rows, and pays for them
-in compute, which is reported. Bits per byte are of the same held-out documents, with intervals that
-resample documents (paired) and seeds.
+in compute, which is reported. The control has the baseline's tokenizer and as many more steps as
+make its compute that of `consistent`. Bits per byte are of the same held-out documents, with intervals
+that resample documents (paired) and seeds.
 
     python benchmarks/tokenizer_ablation.py
     python benchmarks/tokenizer_ablation.py --recipe mine.yaml --variants byte-bpe consistent
@@ -18,22 +19,23 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
-from harness import markdown_table, write_result
+from harness import RESULTS, markdown_table, write_result
 
 from hunmin.core.artifact import MANIFEST_NAME, load_artifact
 from hunmin.evaluation.results import SCORES_NAME
+from hunmin.pipeline.recipe import read_recipe
 
 NUM_RESAMPLES = 2_000
 NATS_PER_BIT = float(np.log(2))
-# Share of the bytes that each source of the corpus gets; the same for every tokenizer.
-BYTE_SHARES = {"reviews": 0.4, "documents": 0.4, "petitions": 0.2}
 BASELINE = "byte-bpe"
+CONTROL = "byte-bpe, more steps"
+CONTROLLED = "consistent"
 CONSISTENT = ("tokenizer.kind=morpheme-bpe",)
 NO_MORPHEMES = ("tokenizer.morphemes={}",)
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -41,7 +43,6 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "char-bpe": ("tokenizer.kind=char-bpe", *NO_MORPHEMES),
     "train-only": ("tokenizer.kind=morpheme-bpe-train-only",),
     "consistent-plain": (*CONSISTENT, "tokenizer.morphemes.cross_penalty=-1"),
-    "consistent-0.99": (*CONSISTENT, "tokenizer.morphemes.cross_penalty=-0.99"),
     "consistent-soft": (*CONSISTENT, "tokenizer.morphemes.cross_penalty=-0.01"),
     "consistent-0": (*CONSISTENT, "tokenizer.morphemes.cross_penalty=0"),
     "consistent": (*CONSISTENT, "tokenizer.morphemes.cross_penalty=1"),
@@ -69,12 +70,21 @@ class Rows:
     """How rows of a batch are filled with one tokenizer.
 
     Args:
+        tokenizer: The variant whose tokenizer it is.
         tokens: Tokens in a row.
         weights: Share of the rows by source.
+        steps: Optimizer steps.
     """
 
+    tokenizer: str
     tokens: int
     weights: dict[str, float]
+    steps: int
+
+    @property
+    def total(self) -> int:
+        """Tokens seen in one row of the batch over all steps; compute is proportional to it."""
+        return self.tokens * self.steps
 
 
 @dataclass(frozen=True)
@@ -119,25 +129,38 @@ def prepare(options: argparse.Namespace, variant: str) -> Rows:
     if not (folder / "data" / MANIFEST_NAME).is_file():
         hunmin("run", str(options.recipe), *arguments, threads=2)
     groups = load_artifact(folder / "data", "tokens").facts["splits"]["train"]["groups"]
-    tokens = {name: BYTE_SHARES[name] * of["tokens"] / of["bytes"] for name, of in groups.items()}
-    per_byte = sum(tokens.values())
-    weights = {name: round(share / per_byte, 6) for name, share in tokens.items()}
-    return Rows(round(options.row_bytes * per_byte), weights)
+    # Sources get the same share of the bytes with every tokenizer.
+    temperature = read_recipe(options.recipe).spec.data.temperature
+    shares = {name: of["bytes"] ** temperature for name, of in groups.items()}
+    tokens = {name: shares[name] * of["tokens"] / of["bytes"] for name, of in groups.items()}
+    per_byte = sum(tokens.values()) / sum(shares.values())
+    weights = {name: round(share / sum(tokens.values()), 6) for name, share in tokens.items()}
+    return Rows(variant, round(options.row_bytes * per_byte), weights, options.steps)
+
+
+def plan_rows(options: argparse.Namespace) -> dict[str, Rows]:
+    """Prepare every variant, and the control if what it controls is there."""
+    rows = {variant: prepare(options, variant) for variant in options.variants}
+    if CONTROLLED in rows and BASELINE in rows:
+        baseline = rows[BASELINE]
+        steps = round(rows[CONTROLLED].total / baseline.tokens)
+        rows[CONTROL] = replace(baseline, steps=steps)
+    return rows
 
 
 def run(options: argparse.Namespace, variant: str, seed: int, rows: Rows) -> Lot:
     """Train and score one model, unless that was done before."""
-    folder = options.folder / f"{variant}-seed{seed}"
+    folder = options.folder / f"{variant.replace(', ', '-').replace(' ', '-')}-seed{seed}"
     batch_tokens = rows.tokens * options.rows
     overrides: dict[str, object] = {
         "use.corpus": options.folder / "corpus",
-        "use.tokenizer": options.folder / variant / "tokenizer",
-        "use.data": options.folder / variant / "data",
+        "use.tokenizer": options.folder / rows.tokenizer / "tokenizer",
+        "use.data": options.folder / rows.tokenizer / "data",
         "data.context": rows.tokens,
         "data.weights": json.dumps(rows.weights),
         "data.seed": seed,
         "train.seed": seed,
-        "train.duration": f"{options.steps} steps",
+        "train.duration": f"{rows.steps} steps",
         "train.batch_tokens": batch_tokens,
         "train.microbatch_tokens": batch_tokens,
         "train.threads": 1,
@@ -204,9 +227,11 @@ def describe(comparison: Comparison, variant: str, rows: dict[str, Rows]) -> dic
     """Return the figures of a variant."""
     return {
         "variant": variant,
-        "overrides": VARIANTS[variant],
+        "overrides": VARIANTS[rows[variant].tokenizer],
         "tokens_per_row": rows[variant].tokens,
+        "steps": rows[variant].steps,
         "tokens_relative": rows[variant].tokens / rows[BASELINE].tokens,
+        "compute_relative": rows[variant].total / rows[BASELINE].total,
         "bits_per_byte": comparison.mean(variant),
         "interval": comparison.interval(variant),
         "by_seed": comparison.by_seed(variant),
@@ -222,6 +247,7 @@ def as_row(figures: dict[str, object]) -> list[str]:
     return [
         str(figures["variant"]),
         f"{figures['tokens_relative']:.3f}",
+        f"{figures['compute_relative']:.3f}",
         f"{figures['bits_per_byte']:.4f} [{low:.4f}, {high:.4f}]",
         f"{change:+.2f} % [{least:+.2f}, {most:+.2f}]",
         seeds,
@@ -239,6 +265,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=24, help="rows in a batch")
     parser.add_argument("--row-bytes", type=int, default=1024, help="text in a row, UTF-8 bytes")
     parser.add_argument("--jobs", type=int, default=2, help="models at a time, a core each")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args()
 
 
@@ -248,17 +275,18 @@ def main() -> None:
     if not (options.folder / "corpus" / MANIFEST_NAME).is_file():
         folder = ("--run-dir", str(options.folder))
         hunmin("run", str(options.recipe), *folder, "--until", "corpus", threads=2)
-    rows = {variant: prepare(options, variant) for variant in options.variants}
-    work = [(variant, seed) for seed in range(options.seeds) for variant in options.variants]
+    rows = plan_rows(options)
+    work = [(variant, seed) for seed in range(options.seeds) for variant in rows]
     with ThreadPoolExecutor(options.jobs) as pool:
         done = list(pool.map(lambda job: run(options, *job, rows[job[0]]), work))
     comparison = Comparison(sorted(done, key=lambda lot: (lot.variant, lot.seed)))
-    figures = [describe(comparison, variant, rows) for variant in options.variants]
-    header = ["tokenizer", "tokens", "bits per byte", f"against {BASELINE}", "by seed"]
-    details = {"variants": figures, "options": {k: str(v) for k, v in vars(options).items()}}
+    figures = [describe(comparison, variant, rows) for variant in rows]
+    header = ["tokenizer", "tokens", "compute", "bits per byte", f"against {BASELINE}", "by seed"]
+    kept = ("seeds", "steps", "rows", "row_bytes")
+    details = {"variants": figures, "options": {name: getattr(options, name) for name in kept}}
     table = markdown_table(header, [as_row(each) for each in figures])
     title = "Bits per byte of equal models with different tokenizers"
-    print(write_result("tokenizer_ablation", title, table, details))
+    print(write_result("tokenizer-ablation", title, table, details, options.results))
     print(table)
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.recipes import ENVIRONMENT
+from tests.support.recipes import ENVIRONMENT, write_texts
 
 SHARED = ("contender", "hunmin", "HF Trainer", "bare loop")
 
@@ -63,6 +63,39 @@ def test_tokenizer_comparison(repository: Path, shared_data: Path, tmp_path: Pat
     assert "### UD Kaist" in report.read_text(encoding="utf-8")
     again = run(script, *command)
     assert "training" not in again.stdout.splitlines()[0]
+
+
+@pytest.mark.slow
+def test_tokenizer_ablation(repository: Path, tmp_path: Path) -> None:
+    texts = write_texts(tmp_path / "texts")
+    recipe = tmp_path / "recipe.yaml"
+    source = {"kind": "files", "paths": [str(texts)], "language": "ko"}
+    content = {
+        "name": "ablation",
+        "corpus": {"sources": [source], "validation_fraction": 0.2},
+        "tokenizer": {"kind": "morpheme-bpe", "vocab_size": 400, "allow_smaller": True},
+        "data": {"context": 32, "mix_by": "source"},
+        "model": {"layers": 2, "width": 64},
+        "train": {"evaluate_every": None, "checkpoint_every": None, "export": "last"},
+        "evaluate": {},
+    }
+    recipe.write_text(json.dumps(content), encoding="utf-8")
+    options = ("--variants", "byte-bpe", "consistent", "--seeds", "2", "--steps", "2")
+    small = ("--rows", "2", "--row-bytes", "64", "--folder", str(tmp_path / "runs"))
+    script = repository / "benchmarks" / "tokenizer_ablation.py"
+    command = ("--recipe", str(recipe), *options, *small, "--results", str(tmp_path))
+    result = run(script, *command)
+    assert result.returncode == 0, result.stderr + result.stdout
+    (record,) = tmp_path.glob("*.json")
+    variants = json.loads(record.read_text(encoding="utf-8"))["variants"]
+    names = [variant["variant"] for variant in variants]
+    assert names == ["byte-bpe", "consistent", "byte-bpe, more steps"]
+    baseline, consistent, control = variants
+    assert baseline["difference_percent"] == [0, 0, 0]
+    assert len(consistent["by_seed"]) == 2
+    assert control["compute_relative"] == pytest.approx(consistent["compute_relative"], rel=0.3)
+    again = run(script, *command)
+    assert "done" not in again.stdout
 
 
 def test_a_missing_gpu_is_named(repository: Path) -> None:

@@ -4,6 +4,7 @@ base.py          TrainingTask, what a method gets; reading the sample with a pro
 byte_bpe.py      byte-level BPE, the library's trainer
 char_bpe.py      BPE over characters, the rare ones spelled in bytes
 unigram.py       unigram models over characters or bytes, by SentencePiece
+morpheme_bpe.py  byte-level BPE that respects morphemes and needs no analyser, see consistent/
 presplit.py      byte-level BPE on words that are cut at morpheme boundaries
 segmented.py     the sample with morpheme boundaries
 characters.py    which characters of a sample become entries
