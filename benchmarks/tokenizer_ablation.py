@@ -3,8 +3,8 @@
 Every model has the same shape and sees the same bytes in the same number of steps: rows hold the
 same number of bytes of text, so a tokenizer with shorter tokens gets longer rows, and pays for them
 in compute, which is reported. The control has the baseline's tokenizer and as many more steps as
-make its compute that of `consistent`. Bits per byte are of the same held-out documents, with intervals
-that resample documents (paired) and seeds.
+make its compute that of `consistent`. Bits per byte are of the same held-out documents, with
+intervals that resample documents (paired) and seeds.
 
     python benchmarks/tokenizer_ablation.py
     python benchmarks/tokenizer_ablation.py --recipe mine.yaml --variants byte-bpe consistent
