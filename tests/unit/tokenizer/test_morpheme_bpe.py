@@ -14,6 +14,9 @@ from tests.support.texts import HARD_TEXTS, SENTENCES
 from hunmin.core.artifact import Artifact
 from hunmin.core.errors import VocabularyError
 from hunmin.tokenizer.load import TextTokenizer, load_tokenizer
+from hunmin.tokenizer.methods.base import TrainingTask
+from hunmin.tokenizer.methods.morpheme_bpe import count_text
+from hunmin.tokenizer.sample import plan_sample
 from hunmin.tokenizer.spec import AnalyserSpec, MorphemeSpec, TokenizerSpec
 from hunmin.tokenizer.train import train_tokenizer
 
@@ -165,6 +168,25 @@ def test_too_little_text_says_how_many_merges_were_possible(
         train_tokenizer(large, corpus, tmp_path / "tokenizer")
     assert "2 times within morphemes, less 1 for each time across" in str(caught.value)
     assert not (tmp_path / "tokenizer").exists()
+
+
+def test_words_are_cut_as_in_their_own_language_only(spec: TokenizerSpec, tmp_path: Path) -> None:
+    rows = [document(f"학교에서는 {number}") for number in range(10)]
+    rows += [document(f"학교에서는 {number}", "fr") for number in range(90)]
+    documents = write_documents(tmp_path / "corpus", {"train": rows})
+    task = TrainingTask(spec, documents, plan_sample(documents, spec))
+    words = count_text(task).words
+    number = words.words.index("학교에서는")
+    assert words.counts[number] > 50
+    cuts = dict(zip(words.cut_positions.tolist(), words.cut_counts.tolist(), strict=True))
+    # The last text of the sample is cut short.
+    in_korean = sum(
+        tag == "ko" and text.startswith("학교에서는")
+        for batch in task.batches()
+        for text, tag in zip(batch.texts, batch.languages, strict=True)
+    )
+    assert cuts == {2: in_korean, 4: in_korean}
+    assert in_korean < words.counts[number]
 
 
 def test_words_outside_the_analysed_text_are_analysed_too(

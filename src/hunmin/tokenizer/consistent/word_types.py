@@ -104,6 +104,15 @@ class WordCounter:
         for position in positions:
             self.cuts[word, position] += count
 
+    def add(self, others: WordCounter) -> None:
+        """Add what another counter has counted, which is not to be used any more."""
+        if not self.counts:
+            # Millions of words are not copied.
+            self.counts, self.cuts = others.counts, others.cuts
+            return
+        self.counts.update(others.counts)
+        self.cuts.update(others.cuts)
+
     def extrapolate(self, others: Mapping[str, int]) -> None:
         """Count words that were not analysed, as if they were cut like those that were.
 

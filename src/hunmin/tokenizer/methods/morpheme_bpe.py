@@ -63,21 +63,31 @@ def count_text(task: TrainingTask) -> TrainingText:
     Returns:
         The counts. Words that stand only in text that was not analysed are analysed on their own.
     """
-    analysed, phrases = UnitCounter(), UnitCounter(lines=True)
+    phrases = UnitCounter(lines=True)
+    # By language: a word of French is not cut as English cuts it.
+    analysed: defaultdict[str, UnitCounter] = defaultdict(UnitCounter)
     rest: defaultdict[str, UnitCounter] = defaultdict(UnitCounter)
     for batch in segmented_batches(task):
         for text, language, cuts in zip(
             batch.texts, batch.languages, batch.boundaries, strict=True
         ):
-            counter = rest[language] if cuts is None else analysed
-            counter.add(text, cuts or ())
+            counters = rest if cuts is None else analysed
+            counters[language].add(text, cuts or ())
             if task.spec.superwords:
                 phrases.add(text)
     words = WordCounter()
-    words.add_units(analysed.counts)
-    for language, counter in rest.items():
-        _add_rest(task, language, counter.counts, words)
+    for language in sorted({*analysed, *rest}):
+        words.add(_count_language(task, language, analysed[language].counts, rest[language].counts))
     return TrainingText(words.word_types(), count_phrases(phrases.counts))
+
+
+def _count_language(
+    task: TrainingTask, language: str, analysed: Mapping[str, int], rest: Mapping[str, int]
+) -> WordCounter:
+    words = WordCounter()
+    words.add_units(analysed)
+    _add_rest(task, language, rest, words)
+    return words
 
 
 def _add_rest(
