@@ -128,8 +128,11 @@ def analyse_texts(written: str, texts: Texts) -> list[ReferenceTexts]:
 
 
 def _split_analyser(written: str) -> tuple[str | None, str, Path | None]:
-    tag, equals, rest = written.rpartition("=")
-    name, _, path = (rest if equals else written).partition(":")
+    tag, equals, rest = written.partition("=")
+    # A path may have an equals sign too: table:runs/a=1.tsv.
+    if not equals or ":" in tag:
+        tag, rest = "", written
+    name, _, path = rest.partition(":")
     language = None if tag in ("", ANY_LANGUAGE) else normalize_tag(tag)
     return language, name, Path(path) if path else None
 

@@ -218,6 +218,15 @@ def test_nothing_to_compare_on(greedy: LibrarySubject) -> None:
         compare_tokenizers([greedy], Texts(), baseline="greedy")
 
 
+def test_the_path_of_a_table_may_hold_an_equals_sign(tmp_path: Path) -> None:
+    table = tmp_path / "a=1.tsv"
+    table.write_text("walked\twalk @@ed\n", encoding="utf-8")
+    texts = Texts(["he walked"], ["en"], ["a"])
+    for written in (f"table:{table}", f"en=table:{table}"):
+        (reference,) = analyse_texts(written, texts)
+        assert reference.texts[0].boundaries.positions == (7,)
+
+
 def test_an_analyser_as_reference(monkeypatch: pytest.MonkeyPatch, greedy: LibrarySubject) -> None:
     monkeypatch.setattr(
         "hunmin.tokenizer.compare.references.load_analyser", lambda *_, **__: MiddleAnalyser()
