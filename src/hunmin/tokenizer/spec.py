@@ -104,8 +104,9 @@ class TokenizerSpec(Spec):
     max_repeats: int = Field(default=4, ge=1)
     """How often the text of a small language may be repeated to reach its share."""
     character_coverage: float = Field(default=0.9995, gt=0, le=1)
-    """Share of the sample's characters that are whole entries (morpheme-bpe, char-bpe, unigram);
-    rarer characters are spelled in bytes."""
+    """Share of the sample's characters beyond ASCII that are whole entries (char-bpe, unigram; with
+    morpheme-bpe of each language's, in at most half of the vocabulary); rarer ones are spelled in
+    bytes."""
     superwords: float = Field(default=0, ge=0, lt=1)
     """Share of the vocabulary that may span several words, learned in a second stage. Fewer tokens
     per text; needs a regex of its own, which llama.cpp cannot run."""

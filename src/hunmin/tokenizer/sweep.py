@@ -9,6 +9,7 @@ from typing import Any
 
 from hunmin.core.artifact import Artifact
 from hunmin.core.errors import InputError
+from hunmin.core.figures import check_plotting
 from hunmin.core.logs import get_logger
 from hunmin.tokenizer.compare.compare import compare_tokenizers, write_comparison
 from hunmin.tokenizer.compare.load import load_subject
@@ -66,12 +67,14 @@ def sweep_penalties(
 
     Raises:
         InputError: The spec is of another kind, or there are neither gold nor analysers.
+        MissingExtraError: matplotlib or an analyser is not installed.
         VocabularyError: A tokenizer has fewer entries than asked for.
 
     Note:
         The text is analysed and counted once, whatever the number of penalties.
     """
     _check(spec, gold)
+    check_plotting()
     tokenizers = dict(_train(spec, documents, penalties, folder, recipe))
     subjects = [load_subject(artifact.path, name) for name, artifact in tokenizers.items()]
     texts = held_out_texts(documents, max_bytes=MAX_TEXT_BYTES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.support.documents import document, write_documents
 from tests.support.recipes import hunmin
 
 from hunmin.core.artifact import Artifact
-from hunmin.core.errors import EmptyCorpusError, InputError
+from hunmin.core.errors import EmptyCorpusError, InputError, MissingExtraError
 from hunmin.tokenizer.spec import AnalyserSpec, MorphemeSpec, TokenizerSpec
 from hunmin.tokenizer.sweep import PLAIN_NAME, sweep_penalties
 
@@ -79,6 +80,15 @@ def test_analysers_judge_where_there_is_no_gold(
     (reference,) = sweep.comparison.references
     assert reference.name == "table on test"
     assert not reference.is_human
+
+
+def test_without_plots_nothing_is_trained(
+    table: Path, documents: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError, match="matplotlib"):
+        sweep_penalties(spec_for(table), documents, [1], tmp_path / "sweep")
+    assert not (tmp_path / "sweep").exists()
 
 
 def test_other_kinds_have_no_penalty(documents: Artifact, tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,22 +16,59 @@ NUM_CODE_POINTS = 0x110000
 _ASCII = 0x80
 # Stands between words; no text holds a lone surrogate.
 _BETWEEN = 0xD800
+_STRINGS_PER_CALL = 100_000
 Codes = npt.NDArray[np.int64]
 
 
-def merge_characters(
-    words: WordTypes, vocabulary: Vocabulary, *, coverage: float, size: int
-) -> None:
-    """Add the merges that form common characters, most frequent first.
+def choose_characters(
+    languages: Iterable[Iterable[Mapping[str, int]]], coverage: float
+) -> list[int]:
+    """Choose the characters that become entries.
 
     Args:
-        words: The text.
+        languages: Of each language how often each word or unit occurs, in several parts.
+        coverage: Share of each language's characters beyond ASCII to cover: a language with many
+            characters is not spelled in bytes because others have few.
+
+    Returns:
+        Code points beyond ASCII, most frequent first.
+    """
+    chosen: set[int] = set()
+    total = np.zeros(NUM_CODE_POINTS, dtype=np.int64)
+    for parts in languages:
+        counts = sum(map(_count_characters, parts), np.zeros(NUM_CODE_POINTS, dtype=np.int64))
+        chosen.update(code for code in cover(counts, coverage) if code >= _ASCII)
+        total += counts
+    return sorted(chosen, key=lambda code: (-total[code], code))
+
+
+def _count_characters(strings: Mapping[str, int]) -> Codes:
+    totals = np.zeros(NUM_CODE_POINTS, dtype=np.int64)
+    for batch in _batches(strings):
+        codes, owners = _code_points(list(batch))
+        weights = np.array(list(batch.values()), dtype=np.int64)[owners]
+        totals += np.bincount(codes, weights=weights, minlength=NUM_CODE_POINTS).astype(np.int64)
+    # The marks between words, and of boundaries, are lone surrogates.
+    totals[0xD800:0xE000] = 0
+    return totals
+
+
+def _batches(strings: Mapping[str, int]) -> Iterator[dict[str, int]]:
+    items = iter(strings.items())
+    while batch := dict(islice(items, _STRINGS_PER_CALL)):
+        yield batch
+
+
+def merge_characters(characters: Sequence[int], vocabulary: Vocabulary, *, size: int) -> None:
+    """Add the merges that form characters.
+
+    Args:
+        characters: Code points beyond ASCII, the most important first.
         vocabulary: Grows in place. Being first, these merges come before all others, so that no
             entry is a part of a common character glued to a part of another.
-        coverage: Share of the text's characters beyond ASCII that become entries.
         size: Entries to have at most.
     """
-    for code in _common_characters(words, coverage):
+    for code in characters:
         data = chr(code).encode()
         if len(vocabulary) + len(data) - 1 > size:
             return
@@ -36,14 +76,6 @@ def merge_characters(
         for byte in data[1:]:
             known = vocabulary.find(vocabulary.pieces[symbol] + bytes([byte]))
             symbol = vocabulary.merge(symbol, byte) if known is None else known
-
-
-def _common_characters(words: WordTypes, coverage: float) -> list[int]:
-    """Return the code points beyond ASCII that are entries, most frequent first."""
-    codes, word_of = _code_points(words.words)
-    totals = np.bincount(codes, weights=words.counts[word_of], minlength=NUM_CODE_POINTS)
-    totals[_BETWEEN] = 0
-    return [code for code in cover(totals.astype(np.int64), coverage) if code >= _ASCII]
 
 
 def cover(counts: Codes, coverage: float) -> list[int]:
@@ -66,12 +98,13 @@ def cover(counts: Codes, coverage: float) -> list[int]:
     return [int(code) for code in order[needed]]
 
 
-def _code_points(words: list[str]) -> tuple[Codes, Codes]:
-    """Return all characters of the words joined by _BETWEEN, and each one's word."""
+def _code_points(words: Sequence[str]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32]]:
+    """Return all characters of the words, with _BETWEEN before each, and each one's word."""
     joined = "".join(f"{chr(_BETWEEN)}{word}" for word in words)
     codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    word_of = np.cumsum(codes == _BETWEEN) - 1
-    return codes.astype(np.int64), word_of
+    lengths = np.fromiter(map(len, words), dtype=np.int64, count=len(words))
+    owners = np.repeat(np.arange(len(words), dtype=np.int32), lengths + 1)
+    return codes, owners
 
 
 def words_in_characters(words: WordTypes, vocabulary: Vocabulary) -> Sequences:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-from hunmin.tokenizer.alphabet import bytes_to_piece
-from hunmin.tokenizer.consistent.characters import merge_characters, words_in_characters
+from hunmin.tokenizer.alphabet import NUM_BYTES, bytes_to_piece
+from hunmin.tokenizer.consistent.characters import (
+    choose_characters,
+    merge_characters,
+    words_in_characters,
+)
 from hunmin.tokenizer.consistent.definition import build_tokenizer
 from hunmin.tokenizer.consistent.learn import Vocabulary, learn_merges
 from hunmin.tokenizer.consistent.sequences import Sequences
@@ -32,10 +36,12 @@ class TrainingText:
 
     Args:
         words: Its word types and their cuts.
+        characters: Code points that become entries, most frequent first.
         phrases: How often each run of words occurs; empty unless superwords are wanted.
     """
 
     words: WordTypes
+    characters: Sequence[int]
     phrases: Mapping[str, int]
 
 
@@ -75,10 +81,17 @@ def count_text(task: TrainingTask) -> TrainingText:
             counters[language].add(text, cuts or ())
             if task.spec.superwords:
                 phrases.add(text)
+    languages = sorted({*analysed, *rest})
+    characters = choose_characters(
+        ((analysed[language].counts, rest[language].counts) for language in languages),
+        task.spec.character_coverage,
+    )
     words = WordCounter()
-    for language in sorted({*analysed, *rest}):
-        words.add(_count_language(task, language, analysed[language].counts, rest[language].counts))
-    return TrainingText(words.word_types(), count_phrases(phrases.counts))
+    for language in languages:
+        # Popped: a large sample has millions of units, which take more memory than its words.
+        units = analysed.pop(language).counts, rest.pop(language).counts
+        words.add(_count_language(task, language, *units))
+    return TrainingText(words.word_types(), characters, count_phrases(phrases.counts))
 
 
 def _count_language(
@@ -120,7 +133,9 @@ def learn_tokenizer(spec: TokenizerSpec, text: TrainingText) -> Tokenizer:
     size = spec.vocab_size - len(names)
     size_of_words = size - int(size * spec.superwords)
     vocabulary = Vocabulary()
-    merge_characters(text.words, vocabulary, coverage=spec.character_coverage, size=size_of_words)
+    # Words need room too, whatever number of characters a text has.
+    size_of_characters = NUM_BYTES + (size_of_words - NUM_BYTES) // 2
+    merge_characters(text.characters, vocabulary, size=size_of_characters)
     sequences = words_in_characters(text.words, vocabulary)
     _learn(spec, sequences, vocabulary, size_of_words)
     refuse_collisions(map(bytes_to_piece, vocabulary.pieces), names)

@@ -1,6 +1,10 @@
 """Common characters come first, rare ones are walls."""
 
-from hunmin.tokenizer.consistent.characters import merge_characters, words_in_characters
+from hunmin.tokenizer.consistent.characters import (
+    choose_characters,
+    merge_characters,
+    words_in_characters,
+)
 from hunmin.tokenizer.consistent.learn import Vocabulary
 from hunmin.tokenizer.consistent.sequences import WALL
 from hunmin.tokenizer.consistent.word_types import WordCounter, WordTypes
@@ -14,38 +18,47 @@ def words(**counts: int) -> WordTypes:
 
 
 def test_characters_by_frequency() -> None:
-    vocabulary = Vocabulary()
-    merge_characters(words(가=10, 나=20, abc=99), vocabulary, coverage=1, size=1_000)
-    made = [piece.decode() for piece in vocabulary.pieces[256:] if len(piece) == 3]
-    assert made == ["나", "가"]
+    assert choose_characters([[{"가": 10, "나": 5}, {"나": 15, "abc": 99}]], 1) == [
+        ord("나"),
+        ord("가"),
+    ]
+
+
+def test_marks_of_boundaries_are_no_characters() -> None:
+    assert choose_characters([[{"가\ud800나": 1}]], 1) == [ord("가"), ord("나")]
+
+
+def test_coverage_leaves_out_the_rarest() -> None:
+    assert choose_characters([[{"가": 90, "나": 9, "다": 1}]], 0.95) == [ord("가"), ord("나")]
+
+
+def test_each_language_is_covered() -> None:
+    """Of all characters together, those of a syllabary beside a small alphabet would be rare."""
+    many = {"я": 1_000_000}
+    few = {"ሀ": 5, "ለ": 4, "ሐ": 3}
+    assert choose_characters([[many], [few]], 0.9) == [ord("я"), ord("ሀ"), ord("ለ"), ord("ሐ")]
+    assert choose_characters([[many, few]], 0.9) == [ord("я")]
 
 
 def test_each_merge_extends_a_character_by_one_byte() -> None:
     vocabulary = Vocabulary()
-    merge_characters(words(**{"가": 10, "각": 5, "😀": 3}), vocabulary, coverage=1, size=1_000)
-    texts = ["가".encode(), "각".encode(), "😀".encode()]
+    merge_characters(list(map(ord, "가각😀")), vocabulary, size=1_000)
+    texts = [character.encode() for character in "가각😀"]
     prefixes = {text[:end] for text in texts for end in range(2, len(text) + 1)}
     assert set(vocabulary.pieces[256:]) == prefixes
     assert len(vocabulary.merges) == len(prefixes)
 
 
-def test_coverage_leaves_out_the_rarest() -> None:
-    vocabulary = Vocabulary()
-    merge_characters(words(가=90, 나=9, 다=1), vocabulary, coverage=0.95, size=1_000)
-    assert "나".encode() in vocabulary.pieces
-    assert "다".encode() not in vocabulary.pieces
-
-
 def test_a_full_vocabulary_takes_no_half_character() -> None:
     vocabulary = Vocabulary()
-    merge_characters(words(가=90, 나=9), vocabulary, coverage=1, size=256 + 3)
+    merge_characters(list(map(ord, "가나")), vocabulary, size=256 + 3)
     assert len(vocabulary) == 258
 
 
 def test_sequences_hold_characters_weights_and_cuts() -> None:
     vocabulary = Vocabulary()
     text = words(가나=5, 가=3, ab=2)
-    merge_characters(text, vocabulary, coverage=1, size=1_000)
+    merge_characters(list(map(ord, "가나")), vocabulary, size=1_000)
     sequences = words_in_characters(text, vocabulary)
     pieces = [
         "|" if symbol == WALL else vocabulary.pieces[symbol].decode()
@@ -60,6 +73,6 @@ def test_sequences_hold_characters_weights_and_cuts() -> None:
 def test_a_character_without_an_entry_is_a_wall() -> None:
     vocabulary = Vocabulary()
     text = words(가힣나=5)
-    merge_characters(words(가=10, 나=10), vocabulary, coverage=1, size=1_000)
+    merge_characters(list(map(ord, "가나")), vocabulary, size=1_000)
     symbols = words_in_characters(text, vocabulary).symbols.tolist()
     assert [symbol == WALL for symbol in symbols] == [True, False, True, False, True]

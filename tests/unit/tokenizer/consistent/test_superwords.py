@@ -30,7 +30,7 @@ def test_phrases_in_pieces() -> None:
     counter.cuts[" 집에", 2] = 2
     words = counter.word_types()
     vocabulary = Vocabulary()
-    merge_characters(words, vocabulary, coverage=1, size=1_000)
+    merge_characters(list(map(ord, "나는집에")), vocabulary, size=1_000)
     first_stage = build_tokenizer(vocabulary, (), split=SUPERWORD_SPLIT)
     sequences = phrases_in_pieces({"나는 집에": 6}, words, first_stage)
     shown = [
@@ -49,7 +49,7 @@ def test_merges_cross_spaces_but_not_boundaries() -> None:
     counter.add_word(" 집", 40, ())
     words = counter.word_types()
     vocabulary = Vocabulary()
-    merge_characters(words, vocabulary, coverage=1, size=1_000)
+    merge_characters(list(map(ord, "나는집에")), vocabulary, size=1_000)
     first_stage = build_tokenizer(vocabulary, (), split=SUPERWORD_SPLIT)
     sequences = phrases_in_pieces({"나는 집": 40}, words, first_stage)
     learn_merges(sequences, vocabulary, size=1_000, cross_penalty=1)
