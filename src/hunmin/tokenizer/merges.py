@@ -11,12 +11,14 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from hunmin.core.errors import ArtifactKindError
+from hunmin.core.errors import ArtifactKindError, InputError
 from hunmin.tokenizer.cutting import TextCutter
 from hunmin.tokenizer.inspect import visible_character
 from hunmin.tokenizer.pieces import BYTE_ENTRIES, Spelling, read_merges, read_spelling
 
 Pair = tuple[str, str]
+MAX_WORD_SYMBOLS = 1_000
+"""The time to trace a word grows with the square of its length."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,13 @@ class MergeTracer:
 
     def _trace_word(self, tokens: Sequence[str], ids: Sequence[int]) -> MergedWord:
         symbols = self._first_symbols(tokens)
+        if len(symbols) > MAX_WORD_SYMBOLS:
+            raise InputError(
+                "a word is too long to show its merges",
+                given=f"{len(symbols):,} bytes or characters without a break",
+                allowed=f"up to {MAX_WORD_SYMBOLS:,}",
+                hint="show a part of it",
+            )
         merges = []
         while True:
             ranked = [

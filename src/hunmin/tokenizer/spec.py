@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from hunmin.core.errors import InputError
 from hunmin.core.spec import Count, Spec
 from hunmin.text.languages import LanguageTag
 from hunmin.text.segmentation.boundaries import ALL_KINDS, FUNCTIONAL_KINDS, BoundaryKind
+from hunmin.text.segmentation.registry import check_analyser
 from hunmin.tokenizer.alphabet import NUM_BYTES
 
 BOUNDARY_TOKEN = "<|endoftext|>"
@@ -70,6 +72,17 @@ class MorphemeSpec(Spec):
     sample_max_bytes: Count = Field(default=50_000_000, ge=1)
     """UTF-8 bytes of text that are analysed sentence by sentence. Words that occur only in the
     rest of the sample are analysed once, on their own."""
+
+    @field_validator("analysers")
+    @classmethod
+    def _analysers_exist(cls, analysers: Analysers) -> Analysers:
+        for language, analyser in analysers.items():
+            try:
+                check_analyser(analyser.name, language, path=analyser.path)
+            except InputError as error:
+                error.where = language
+                raise ValueError(str(error)) from error
+        return analysers
 
     @property
     def boundary_kinds(self) -> frozenset[BoundaryKind]:

@@ -13,12 +13,16 @@ from hunmin.core.figures import check_plotting
 from hunmin.core.logs import get_logger
 from hunmin.tokenizer.compare.compare import compare_tokenizers, write_comparison
 from hunmin.tokenizer.compare.load import load_subject
-from hunmin.tokenizer.compare.references import ReferenceTexts, analyse_texts, read_reference
+from hunmin.tokenizer.compare.references import (
+    ReferenceTexts,
+    judge_by_analyser,
+    read_reference,
+)
 from hunmin.tokenizer.compare.results import Comparison
 from hunmin.tokenizer.compare.texts import Texts, held_out_texts
 from hunmin.tokenizer.methods.base import TrainingTask
 from hunmin.tokenizer.methods.morpheme_bpe import count_text, learn_tokenizer
-from hunmin.tokenizer.methods.segmented import find_analyser
+from hunmin.tokenizer.methods.segmented import find_analyser, open_analysers
 from hunmin.tokenizer.sample import plan_sample
 from hunmin.tokenizer.spec import CONSISTENT_KIND, MorphemeSpec, TokenizerSpec
 from hunmin.tokenizer.train import train_tokenizer, write_tokenizer
@@ -75,13 +79,16 @@ def sweep_penalties(
     """
     _check(spec, gold)
     check_plotting()
-    tokenizers = dict(_train(spec, documents, penalties, folder, recipe))
+    task = TrainingTask(spec, documents, plan_sample(documents, spec))
+    # A missing analyser is told before anything is trained.
+    open_analysers(task)
+    tokenizers = dict(_train(task, penalties, folder, recipe))
     subjects = [load_subject(artifact.path, name) for name, artifact in tokenizers.items()]
     texts = held_out_texts(documents, max_bytes=MAX_TEXT_BYTES)
     comparison = compare_tokenizers(
         subjects,
         texts,
-        _references(spec.morphemes, texts, gold),
+        _references(task, texts, gold),
         baseline=PLAIN_NAME,
         paths={name: artifact.path for name, artifact in tokenizers.items()},
         rounds=0,
@@ -109,23 +116,21 @@ def _check(spec: TokenizerSpec, gold: Sequence[Path]) -> None:
 
 
 def _train(
-    spec: TokenizerSpec,
-    documents: Artifact,
+    counted: TrainingTask,
     penalties: Sequence[float],
     folder: Path,
     recipe: Mapping[str, Any] | None,
 ) -> Iterator[tuple[str, Artifact]]:
+    spec, documents = counted.spec, counted.documents
     plain = _changed(spec, kind=PLAIN_NAME, morphemes=MorphemeSpec(), superwords=0.0)
     yield PLAIN_NAME, train_tokenizer(plain, documents, folder / PLAIN_NAME, recipe=recipe)
-    sample = plan_sample(documents, spec)
-    counted = TrainingTask(spec, documents, sample)
     text = count_text(counted)
     for penalty in penalties:
         # All digits: two penalties must not share a folder.
         name = f"penalty {penalty:.15g}"
         changed = dict(spec.morphemes) | {"cross_penalty": penalty}
         morphemes = MorphemeSpec.model_validate(changed)
-        task = TrainingTask(_changed(spec, morphemes=morphemes), documents, sample)
+        task = TrainingTask(_changed(spec, morphemes=morphemes), documents, counted.sample)
         task.facts.update(counted.facts)
         tokenizer = learn_tokenizer(task.spec, text)
         logger.info("%s: %d entries", name, tokenizer.get_vocab_size())
@@ -138,13 +143,14 @@ def _changed(spec: TokenizerSpec, **changes: Any) -> TokenizerSpec:
     return TokenizerSpec.model_validate(dict(spec) | changes)
 
 
-def _references(spec: MorphemeSpec, texts: Texts, gold: Sequence[Path]) -> list[ReferenceTexts]:
+def _references(task: TrainingTask, texts: Texts, gold: Sequence[Path]) -> list[ReferenceTexts]:
+    """Return human segmentations, or what the analysers of the training find in the texts."""
     if gold:
         return [read_reference(path) for path in gold]
     found = []
-    for language in texts.by_language():
-        analyser = find_analyser(spec, language)
-        if analyser is not None:
-            path = f":{analyser.path}" if analyser.path else ""
-            found += analyse_texts(f"{language}={analyser.name}{path}", texts)
+    for language, chosen in texts.by_language().items():
+        named = find_analyser(task.spec.morphemes, language)
+        if named is not None and language in task.analysers:
+            analyser = task.analysers[language]
+            found += judge_by_analyser(named.name, analyser, language, texts, chosen)
     return found

@@ -15,7 +15,7 @@ from tests.unit.tokenizer.compare.conftest import byte_bpe, char_bpe, unigram
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from hunmin.core.artifact import Artifact
-from hunmin.core.errors import ArtifactKindError
+from hunmin.core.errors import ArtifactKindError, InputError
 from hunmin.tokenizer.merges import MergeTracer, render_merges, show_bytes
 
 CHARACTERS = "모든 인간은 태어날 때부터 aábeinofr ts,.한글\n\x00𒀀<"
@@ -166,3 +166,9 @@ def test_our_own_artifact(tokenizer_artifact: Artifact) -> None:
 def test_stray_bytes_are_shown() -> None:
     assert show_bytes("먹 ".encode() + b"\xea\xb0") == "먹␠<EA><B0>"
     assert show_bytes(b"\x00") == "<U+0000>"
+
+
+def test_a_word_without_end_is_refused(tokenizer_artifact: Artifact) -> None:
+    definition = (tokenizer_artifact.path / "tokenizer.json").read_text(encoding="utf-8")
+    with pytest.raises(InputError, match="too long to show its merges"):
+        list(MergeTracer(definition).trace("a" * 100_000))

@@ -196,7 +196,7 @@ def test_words_outside_the_analysed_text_are_analysed_too(
     artifact = train_tokenizer(
         spec.model_copy(update={"morphemes": little}), corpus, tmp_path / "tokenizer"
     )
-    assert artifact.facts["morphemes"]["ko"]["analysed_bytes"] <= 2_000
+    assert artifact.facts["morphemes"]["ko"]["analysed_bytes"] <= 2_100
     tokenizer = load_tokenizer(artifact.path)
     for text in ("먹었습니다", " 학교에서는", " 노래과"):
         assert pieces(tokenizer, text) == pieces(consistent, text)
@@ -219,6 +219,10 @@ def test_functional_boundaries_only(spec: TokenizerSpec, corpus: Artifact, tmp_p
         ({"kind": "byte-bpe", "superwords": 0.1}, "superwords need kind morpheme-bpe"),
         ({"kind": "morpheme-bpe", "morphemes": {"cross_penalty": -2}}, "greater than or equal"),
         ({"kind": "morpheme-bpe", "morphemes": {"boundaries": ["josa"]}}, "particle"),
+        ({"morphemes": {"analysers": {"ko": "kiwy"}}}, "Did you mean 'kiwi'"),
+        ({"morphemes": {"analysers": {"ko": "unidic"}}}, "not for Korean"),
+        ({"morphemes": {"analysers": {"cs": "table"}}}, "needs a file"),
+        ({"morphemes": {"analysers": {"ko": "kiwi:x.tsv"}}}, "takes no file"),
     ],
 )
 def test_specs_that_cannot_be(fields: dict[str, object], problem: str) -> None:

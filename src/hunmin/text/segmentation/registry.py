@@ -78,6 +78,28 @@ def load_analyser(
         MissingExtraError: Its package is not installed.
         MissingInputError: There is no such table.
     """
+    entry = check_analyser(name, language, path=path)
+    if entry.needs == "file":
+        return entry.make(path)
+    if entry.needs == "words":
+        return entry.make(_given(words, name, "the words of the text", "word counts"))
+    return entry.make()
+
+
+def check_analyser(name: str, language: str, *, path: Path | None = None) -> AnalyserEntry:
+    """Check what a recipe says about an analyser, without loading anything.
+
+    Args:
+        name: A name in `ANALYSERS`.
+        language: A canonical language tag; `und` or `*` where it is not known.
+        path: The table, for `table` only.
+
+    Returns:
+        What is known about the analyser.
+
+    Raises:
+        InputError: No such analyser, not one for this language, or a file too many or too few.
+    """
     entry = _find(name)
     _check_language(name, entry, language)
     if path is not None and entry.needs != "file":
@@ -85,10 +107,8 @@ def load_analyser(
             f"the analyser '{name}' takes no file", given=path, hint=f"write `{name}` alone"
         )
     if entry.needs == "file":
-        return entry.make(_given(path, name, "a file", f"{name}:FILE, with segmented words"))
-    if entry.needs == "words":
-        return entry.make(_given(words, name, "the words of the text", "word counts"))
-    return entry.make()
+        _given(path, name, "a file", f"{name}:FILE, with segmented words")
+    return entry
 
 
 def _given(value: Given | None, name: str, wanted: str, allowed: str) -> Given:
@@ -110,7 +130,9 @@ def _find(name: str) -> AnalyserEntry:
 def _check_language(name: str, entry: AnalyserEntry, language: str) -> None:
     if not entry.languages or base_language(language) in entry.languages:
         return
-    if language in (UNDETERMINED, ANY_LANGUAGE):
+    if language == ANY_LANGUAGE:
+        shown = "every language"
+    elif language == UNDETERMINED:
         shown = "texts in no known language"
     else:
         shown = language_name(language)

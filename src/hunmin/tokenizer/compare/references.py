@@ -112,19 +112,40 @@ def analyse_texts(written: str, texts: Texts) -> list[ReferenceTexts]:
             given=f"languages {', '.join(sorted(set(texts.languages))) or '(no texts)'}",
             hint="name texts in its language, such as --texts ko=wiki.txt",
         )
-    by_source = {
+    language = tag or texts.languages[int(np.argmax(chosen))]
+    lines = [line for some in _lines_by_source(texts, chosen).values() for line in some]
+    analyser = load_analyser(name, language, path=path, words=_count_words(lines))
+    return judge_by_analyser(name, analyser, language, texts, chosen)
+
+
+def judge_by_analyser(
+    name: str, analyser: Analyser, language: str, texts: Texts, chosen: Flags
+) -> list[ReferenceTexts]:
+    """Return the boundaries that an analyser finds in texts.
+
+    Args:
+        name: What the analyser is called in the report.
+        analyser: The analyser.
+        language: The language tag of the texts.
+        texts: Of each source, up to 200 KB are analysed.
+        chosen: Which texts are in the language.
+
+    Returns:
+        One reference for each source.
+    """
+    fits = is_hangul_syllable if base_language(language) == KOREAN else is_letter
+    return [
+        ReferenceTexts(f"{name} on {source}", _analyse(analyser, some, fits), is_human=False)
+        for source, some in _lines_by_source(texts, chosen).items()
+    ]
+
+
+def _lines_by_source(texts: Texts, chosen: Flags) -> dict[str, list[str]]:
+    return {
         source: _first_lines(texts, chosen & flags)
         for source, flags in texts.by_source().items()
         if (chosen & flags).any()
     }
-    lines = [line for some in by_source.values() for line in some]
-    first = texts.languages[int(np.argmax(chosen))]
-    analyser = load_analyser(name, tag or first, path=path, words=_count_words(lines))
-    fits = is_hangul_syllable if base_language(tag or first) == KOREAN else is_letter
-    return [
-        ReferenceTexts(f"{name} on {source}", _analyse(analyser, some, fits), is_human=False)
-        for source, some in by_source.items()
-    ]
 
 
 def _split_analyser(written: str) -> tuple[str | None, str, Path | None]:

@@ -51,8 +51,9 @@ def read_texts(written: Sequence[str], *, max_bytes: int = MAX_BYTES_PER_SOURCE)
     """Read texts.
 
     Args:
-        written: Documents artifacts, files (.txt by lines, .jsonl, .parquet; packed or not) or
-            folders of files; `ko=FILE` says what language a file is in.
+        written: Documents artifacts (their validation split, if they have one), files (.txt by
+            lines, .jsonl, .parquet; packed or not) or folders of files; `ko=FILE` says what
+            language a file is in.
         max_bytes: Most UTF-8 bytes of each source; the rest is left out, and said.
 
     Returns:
@@ -108,13 +109,26 @@ def _batches(written: str) -> Iterator[pa.RecordBatch]:
     tag, path = _split_tag(written)
     if (Path(path) / MANIFEST_NAME).is_file():
         artifact = load_artifact(Path(path), DOCUMENTS_KIND, verify=False)
-        for split in ("train", "validation"):
-            yield from read_documents(artifact, split, ["text", "language", "source"])
+        yield from _held_out_batches(artifact)
         return
     source = FilesSource(paths=(path,), unit="line", language=tag)
     for batch in FileReader(source, MAX_CHARACTERS).batches(lambda _: None):
         usable = pa.compute.is_null(batch.column("reason"))
         yield batch.filter(usable).select(["text", "language", "source"])
+
+
+def _held_out_batches(documents: Artifact) -> Iterator[pa.RecordBatch]:
+    """Yield the validation split; a tokenizer may have been trained on the other one."""
+    is_empty = True
+    for batch in read_documents(documents, "validation", ["text", "language", "source"]):
+        is_empty = is_empty and not batch.num_rows
+        yield batch
+    if is_empty:
+        logger.warning(
+            "%s has no validation split: its train split is read, which tokenizers may know",
+            documents.path,
+        )
+        yield from read_documents(documents, "train", ["text", "language", "source"])
 
 
 def _split_tag(written: str) -> tuple[str, str]:

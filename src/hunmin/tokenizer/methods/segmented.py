@@ -49,7 +49,7 @@ def segmented_batches(task: TrainingTask) -> Iterator[SegmentedTexts]:
         task: Spec and sample. Its facts get the analysers and how much they analysed.
 
     Yields:
-        All texts of the sample, in its order. At most `morphemes.sample_max_bytes` of them,
+        All texts of the sample, in its order. About `morphemes.sample_max_bytes` of them,
         spread evenly and in proportion over the languages that have an analyser, come with the
         boundaries of the kinds that `morphemes.boundaries` names. A text that is repeated is
         analysed once.
@@ -208,7 +208,10 @@ def _record(analyser: Analyser, texts: _Known, counts: SegmentationCounts) -> di
 
 
 def _choose_texts(task: TrainingTask, languages: Iterable[str]) -> dict[str, _Known]:
-    """Choose texts evenly, up to the bytes to analyse, in proportion over these languages."""
+    """Choose texts evenly, up to the bytes to analyse, in proportion over these languages.
+
+    The last text of a language may be too large by a part of it: of one large text all is analysed.
+    """
     chosen: dict[str, _Known] = {language: {} for language in languages}
     available = sum(task.sample.bytes_by_language[language] for language in chosen)
     share = min(1.0, task.spec.morphemes.sample_max_bytes / available)
@@ -220,8 +223,8 @@ def _choose_texts(task: TrainingTask, languages: Iterable[str]) -> dict[str, _Kn
                 continue
             size = len(text.encode())
             seen[language] += size
-            fits = taken[language] + size <= share * seen[language]
-            if fits and unicodedata.is_normalized("NFC", text):
+            has_room = taken[language] < share * seen[language]
+            if has_room and unicodedata.is_normalized("NFC", text):
                 chosen[language][text] = array("I")
                 taken[language] += size
     return chosen

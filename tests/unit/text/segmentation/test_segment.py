@@ -80,7 +80,7 @@ def test_a_line_at_which_the_analyser_fails_is_kept_and_counted(
     assert positions(texts, counts=counts) == [(2, 17), (), (2,)]
     assert (counts.num_lines, counts.num_failed_lines) == (5, 2)
     assert counts.first_failure == "'fail here': ValueError: this line is too hard"
-    assert len(caplog.records) == 1
+    assert [record.levelname for record in caplog.records].count("WARNING") == 1
     assert "failed at 2 of 5 lines, which have no boundaries" in caplog.text
 
 
