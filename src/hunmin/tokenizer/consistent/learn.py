@@ -50,10 +50,6 @@ class Vocabulary:
         self.merges.append((left, right))
         return symbol
 
-    def copy(self) -> Vocabulary:
-        """Return a copy that can grow on its own."""
-        return Vocabulary(list(self.pieces), list(self.merges))
-
 
 def learn_merges(
     sequences: Sequences,
@@ -77,8 +73,9 @@ def learn_merges(
         banned: What must not become an entry.
 
     Note:
-        Deterministic: ties go to the pair with the smaller symbols. About 60 bytes a symbol of
-        the sequences, and a kilobyte for each pair that occurs `min_score` times.
+        Deterministic: ties go to the pair with the smaller symbols. Memory: about 60
+        bytes a symbol of the sequences, and some hundred for each pair that occurs `min_score`
+        times.
     """
     linked = LinkedSequences(sequences)
     pairs = PairTable(linked, cross_penalty, min_score)
