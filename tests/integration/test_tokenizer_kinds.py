@@ -47,6 +47,8 @@ def test_the_analyser_works_in_every_stage(tmp_path: Path) -> None:
     ours, model = load_tokenizer(run / "tokenizer"), load_tokenizer(run / "model")
     assert ours.digest == model.digest
     assert model.encode(TEXT) == ours.encode(TEXT)
+    card = (run / "model" / "README.md").read_text(encoding="utf-8")
+    assert "an analyser cuts before it is encoded" in card
     shown = hunmin("tokenizer", "inspect", TEXT, "--tokenizer", run / "model", "--json")
     assert shown.returncode == 0, shown.stderr
     assert [row["id"] for row in json.loads(shown.stdout)] == model.encode(TEXT)

@@ -67,7 +67,7 @@ def save_model(
         model.save_pretrained(draft_path)
     if not isinstance(card, ModelCard):
         card = ModelCard(facts=card or {})
-    readme = _model_card(model, card)
+    readme = _model_card(model, card, needs_analyser=bool(cutter_files(tokenizer_path)))
     (draft_path / "README.md").write_text(readme, encoding="utf-8")
 
 
@@ -99,7 +99,7 @@ def _generation_config(model: PreTrainedModel) -> GenerationConfig:
     )
 
 
-def _model_card(model: PreTrainedModel, card: ModelCard) -> str:
+def _model_card(model: PreTrainedModel, card: ModelCard, *, needs_analyser: bool) -> str:
     header = [
         "---",
         "library_name: transformers",
@@ -124,12 +124,17 @@ def _model_card(model: PreTrainedModel, card: ModelCard) -> str:
             *header,
             f"---\n\n# {card.name}\n\n{card.summary}\n",
             f"| fact | value |\n|---|---|\n{table}\n",
-            f"## Use\n\n```python\n{_EXAMPLE}```\n",
+            f"## Use\n\n{_ANALYSER if needs_analyser else ''}```python\n{_EXAMPLE}```\n",
             f"## Limits\n\n{card.limits}\n",
         ]
     )
 
 
+_ANALYSER = """\
+This model was trained on text that an analyser cuts before it is encoded (`analyser.json`). hunmin
+does that; stock transformers, as below, encodes whole words, which gives the model other ids.
+
+"""
 _EXAMPLE = """\
 from transformers import AutoModelForCausalLM, AutoTokenizer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hunmin.core.artifact import MANIFEST_NAME, Artifact, load_artifact, write_artifact
-from hunmin.core.errors import EmptyCorpusError, VocabularyError
+from hunmin.core.errors import EmptyCorpusError, InputError, VocabularyError
 from hunmin.core.hashing import sha256_file
 from hunmin.core.logs import get_logger
 from hunmin.core.progress import progress
@@ -65,6 +66,15 @@ class ExtensionOptions:
     max_new: int | None = None
     min_frequency: int = 2
     cross_penalty: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not -1 <= self.cross_penalty < math.inf:
+            raise InputError(
+                "this is no penalty",
+                where="cross_penalty",
+                given=self.cross_penalty,
+                allowed="a finite number of at least -1",
+            )
 
 
 @dataclass(frozen=True)

@@ -381,3 +381,9 @@ def test_an_unknown_script_is_named(donor: TextTokenizer) -> None:
     base = BaseTokenizer(foreign_definition())
     with pytest.raises(InputError, match="no script that is known"):
         extend_tokenizer(base, donor, TEXTS, options=ExtensionOptions(scripts=("Hangul",)))
+
+
+@pytest.mark.parametrize("penalty", [float("nan"), float("inf"), -2.0])
+def test_impossible_penalties_are_refused(penalty: float) -> None:
+    with pytest.raises(InputError, match="a finite number of at least -1"):
+        ExtensionOptions(cross_penalty=penalty)
