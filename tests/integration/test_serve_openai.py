@@ -165,7 +165,8 @@ def test_a_full_queue_is_told_and_does_not_last(client: openai.OpenAI, engine: E
 def test_requests_at_the_same_time_get_their_own_answers(
     client: openai.OpenAI, engine: Engine
 ) -> None:
-    prompts = ["자유", "All human", "Watu", "b", "동등", ""]
+    # As many as may wait: on a slow machine none is taken up before the last one comes.
+    prompts = ["자유", "All human", "b", ""]
     answers: dict[str, str] = {}
 
     def ask(prompt: str) -> None:
