@@ -43,7 +43,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "char-bpe": ("tokenizer.kind=char-bpe", *NO_MORPHEMES),
     "train-only": ("tokenizer.kind=morpheme-bpe-train-only",),
     "consistent-plain": (*CONSISTENT, "tokenizer.morphemes.cross_penalty=-1"),
-    "consistent-soft": (*CONSISTENT, "tokenizer.morphemes.cross_penalty=-0.01"),
+    "consistent-soft": (*CONSISTENT, "tokenizer.morphemes.cross_penalty=-0.03"),
     "consistent-0": (*CONSISTENT, "tokenizer.morphemes.cross_penalty=0"),
     "consistent": (*CONSISTENT, "tokenizer.morphemes.cross_penalty=1"),
     "functional": (
