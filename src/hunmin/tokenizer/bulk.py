@@ -7,7 +7,6 @@ points tried, but that is no theorem: a tokenizer must pass a self-test, else `t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal
@@ -19,7 +18,8 @@ from tokenizers import Tokenizer
 from hunmin.core.extras import install_command
 from hunmin.core.logs import get_logger
 from hunmin.tokenizer.alphabet import piece_to_bytes
-from hunmin.tokenizer.pieces import has_stock_split, is_byte_level_bpe
+from hunmin.tokenizer.pieces import is_byte_level_bpe
+from hunmin.tokenizer.splits import WordSplit, find_split, read_split
 
 logger = get_logger(__name__)
 
@@ -27,10 +27,6 @@ TokenIds = npt.NDArray[np.uint32]
 Engine = Literal["tiktoken", "tokenizers"]
 EncodeOne = Callable[[str], list[int]]
 
-# The split of GPT-2, with possessive quantifiers where they cannot change the result: long runs
-# then need no backtracking.
-GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
-_SAFE_CUT = re.compile(r"(?<=\w)(?=[ \n])")
 # A million ids as a Python list take some 40 MB.
 PIECE_CHARACTERS = 1_000_000
 SELF_TEST_TEXTS = 1_000
@@ -67,8 +63,8 @@ class BulkEncoder:
             self._engine = self.choose_engine(texts)
         if self._engine == "tokenizers":
             return self._encode_slowly(texts)
-        encode = self._fast_encode()
-        return [_encode_in_pieces(encode, text) for text in texts]
+        encode, split = self._fast_encode(), read_split(self._definition)
+        return [_encode_in_pieces(encode, text, split) for text in texts]
 
     def choose_engine(self, texts: Sequence[str]) -> Engine:
         """Return the engine to use for this tokenizer, and log why the faster one cannot be.
@@ -103,25 +99,26 @@ class BulkEncoder:
         return self._fast
 
 
-def _encode_in_pieces(encode: EncodeOne, text: str) -> TokenIds:
+def _encode_in_pieces(encode: EncodeOne, text: str, split: WordSplit) -> TokenIds:
     if len(text) <= PIECE_CHARACTERS:
         return np.array(encode(text), dtype=np.uint32)
-    return np.concatenate([np.array(encode(piece), dtype=np.uint32) for piece in cut_long(text)])
+    pieces = cut_long(text, split)
+    return np.concatenate([np.array(encode(piece), dtype=np.uint32) for piece in pieces])
 
 
-def cut_long(text: str) -> Iterator[str]:
-    """Cut a long text where the GPT-2 split cuts it anyway, to bound the memory of encoding it.
+def cut_long(text: str, split: WordSplit) -> Iterator[str]:
+    """Cut a long text where it is split into words anyway, to bound the memory of encoding it.
 
     Args:
         text: Any text.
+        split: How it is split.
 
     Yields:
-        Pieces of PIECE_CHARACTERS or somewhat more. The split never joins a letter or digit with
-        white space after it, so the pieces' ids joined are the ids of the text.
+        Pieces of PIECE_CHARACTERS or somewhat more; their ids joined are the ids of the text.
     """
     start = 0
     while len(text) - start > PIECE_CHARACTERS:
-        cut = _SAFE_CUT.search(text, start + PIECE_CHARACTERS)
+        cut = split.safe_cut.search(text, start + PIECE_CHARACTERS)
         if cut is None:
             break
         yield text[start : cut.start()]
@@ -145,8 +142,9 @@ def _tiktoken_encoder(definition: Mapping[str, Any]) -> EncodeOne:
         for piece, token in definition["model"]["vocab"].items()
         if piece not in added
     }
+    pattern = read_split(definition).fast_pattern
     encoding = tiktoken.Encoding(
-        "hunmin", pat_str=GPT2_PATTERN, mergeable_ranks=ranks, special_tokens=added
+        "hunmin", pat_str=pattern, mergeable_ranks=ranks, special_tokens=added
     )
     return encoding.encode_ordinary
 
@@ -159,8 +157,8 @@ def _why_not_tiktoken(definition: Mapping[str, Any]) -> str | None:
         return f"tiktoken is not installed ({install_command('fast')})"
     if not is_byte_level_bpe(definition):
         return "it is no byte-level BPE"
-    if not has_stock_split(definition):
-        return "its pre-tokenizer is not the stock GPT-2 split"
+    if find_split(definition) is None:
+        return "it cuts words by a regex that hunmin does not know"
     if definition["normalizer"] is not None:
         return "it normalizes text"
     if not all(token["special"] for token in definition["added_tokens"]):

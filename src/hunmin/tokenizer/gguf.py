@@ -14,7 +14,8 @@ from hunmin.core.atomic import atomic_file
 from hunmin.core.errors import InputError
 from hunmin.core.extras import require
 from hunmin.tokenizer.load import TextTokenizer
-from hunmin.tokenizer.pieces import has_stock_split, is_byte_level_bpe, read_merges
+from hunmin.tokenizer.pieces import is_byte_level_bpe, read_merges
+from hunmin.tokenizer.splits import GPT2_SPLIT, find_split
 
 EXTRA = "gguf"
 # Any architecture that llama.cpp knows: a file without weights is only good for its vocabulary.
@@ -68,7 +69,7 @@ def why_not_gguf(tokenizer: TextTokenizer) -> str | None:
         return "it needs an analyser in use"
     if not is_byte_level_bpe(definition):
         return f"it is no byte-level BPE (model {definition['model'].get('type')})"
-    if not has_stock_split(definition):
+    if find_split(definition) != GPT2_SPLIT:
         return "its split of words is not the stock one of GPT-2, and llama.cpp reads no regex"
     if definition.get("normalizer") is not None:
         return "it normalizes text"

@@ -19,7 +19,6 @@ MODELS = ("BPE", "Unigram")
 BYTE_ENTRIES = tuple(f"<0x{byte:02X}>" for byte in range(NUM_BYTES))
 _BYTE_ENTRY = re.compile("<0x([0-9A-F]{2})>")
 _STRIP_ONE_SPACE = {"type": "Strip", "content": " ", "start": 1, "stop": 0}
-_STOCK_SPLIT = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
 # What beside vocabulary and merges decides the ids.
 _MODEL_OPTIONS = ("byte_fallback", "ignore_merges", "unk_token", "unk_id")
 
@@ -137,12 +136,6 @@ def is_byte_level_bpe(definition: Definition) -> bool:
     steps = list(_decoder_steps(definition.get("decoder")))
     is_bpe = definition["model"].get("type") == "BPE"
     return is_bpe and [step["type"] for step in steps] == ["ByteLevel"]
-
-
-def has_stock_split(definition: Definition) -> bool:
-    """Tell whether words are split by GPT-2's regex, with nothing put before a text."""
-    splitter = definition.get("pre_tokenizer") or {}
-    return all(splitter.get(key) == value for key, value in _STOCK_SPLIT.items())
 
 
 def identifying_parts(definition: Definition) -> list[Any]:

@@ -14,6 +14,7 @@ from hunmin.text.languages import LanguageTag
 from hunmin.text.segmentation.boundaries import ALL_KINDS, FUNCTIONAL_KINDS, BoundaryKind
 from hunmin.text.segmentation.registry import check_analyser
 from hunmin.tokenizer.alphabet import NUM_BYTES
+from hunmin.tokenizer.splits import SplitName
 
 BOUNDARY_TOKEN = "<|endoftext|>"
 PAD_TOKEN = "<|pad|>"
@@ -30,6 +31,7 @@ Kind = Literal[
     "morpheme-bpe-exact",
 ]
 MORPHEME_KINDS = frozenset({"morpheme-bpe", "morpheme-bpe-train-only", "morpheme-bpe-exact"})
+KINDS_OF_CHARACTERS = frozenset({"char-bpe", "unigram"})
 UNIGRAM_KINDS = frozenset({"unigram", "byte-unigram"})
 CONSISTENT_KIND = "morpheme-bpe"
 ANY_LANGUAGE = "*"
@@ -96,7 +98,7 @@ class TokenizerSpec(Spec):
     """A tokenizer trained on the documents' train split."""
 
     kind: Kind = "byte-bpe"
-    """byte-bpe: byte-level BPE with the stock GPT-2 regex. morpheme-bpe: the same format, trained
+    """byte-bpe: byte-level BPE as in GPT-2. morpheme-bpe: the same format, trained
     with morpheme boundaries and used without an analyser. For comparison: char-bpe, unigram,
     byte-unigram, morpheme-bpe-train-only (words are cut at boundaries for training only) and
     morpheme-bpe-exact (for training and use: slow, only hunmin can run it)."""
@@ -116,6 +118,10 @@ class TokenizerSpec(Spec):
     0 gives every language the same; lower is fairer to small languages."""
     max_repeats: int = Field(default=4, ge=1)
     """How often the text of a small language may be repeated to reach its share."""
+    split: SplitName = "gpt-2"
+    """What is a word, which entries do not cross. gpt-2: a run of letters, by the regex that every
+    loader knows. marks: with the vowel signs and joiners in it, which keeps words of Hindi, Telugu,
+    Thai and other scripts whole; transformers and vLLM run it, llama.cpp does not."""
     character_coverage: float = Field(default=0.9995, gt=0, le=1)
     """Share of the sample's characters beyond ASCII that are whole entries (char-bpe, unigram; with
     morpheme-bpe of each language's, in at most half of the vocabulary); rarer ones are spelled in
@@ -161,6 +167,10 @@ class TokenizerSpec(Spec):
             raise ValueError(
                 f"superwords need kind {CONSISTENT_KIND}; with its cross_penalty at -1 they join "
                 "plain BPE"
+            )
+        if self.split != "gpt-2" and self.kind in KINDS_OF_CHARACTERS:
+            raise ValueError(
+                f"split says nothing to kind {self.kind}, which keeps marks with their letters"
             )
         return self
 

@@ -17,6 +17,7 @@ from hunmin.core.extras import install_command
 from hunmin.tokenizer import bulk
 from hunmin.tokenizer.bulk import BulkEncoder
 from hunmin.tokenizer.load import TextTokenizer
+from hunmin.tokenizer.splits import GPT2_SPLIT, word_split
 
 TEXTS = [*HARD_TEXTS, *(text for texts in SENTENCES.values() for text in texts)]
 
@@ -43,14 +44,17 @@ def test_long_runs_do_not_blow_up(tokenizer: TextTokenizer) -> None:
 def test_long_texts_are_cut_where_it_changes_nothing(tokenizer: TextTokenizer, text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bulk, "PIECE_CHARACTERS", 3)
-        assert "".join(bulk.cut_long(text)) == text
+        assert "".join(bulk.cut_long(text, GPT2_SPLIT)) == text
         ids = tokenizer.with_engine("tiktoken").encode_batch([text])[0]
     assert ids.tolist() == tokenizer.encode(text)
 
 
 def test_long_texts_are_cut_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "PIECE_CHARACTERS", 3)
-    assert list(bulk.cut_long("물 한 잔을  주세요\n네")) == ["물 한", " 잔을", "  주세요", "\n네"]
+    text = "물 한 잔을  주세요\n네"
+    assert list(bulk.cut_long(text, GPT2_SPLIT)) == ["물 한", " 잔을", "  주세요", "\n네"]
+    spanning = word_split("gpt-2", superwords=True)
+    assert list(bulk.cut_long(text, spanning)) == ["물 한 잔을  주세요", "\n네"]
 
 
 def test_split_agrees_on_every_kind_of_character(tokenizer: TextTokenizer) -> None:
@@ -94,7 +98,7 @@ def ignore_merges(definition: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (drop_regex, "pre-tokenizer"),
+        (drop_regex, "cuts words by a regex"),
         (normalize, "normalizes"),
         (add_ordinary_token, "not special"),
         (shuffle_ids, "order of its merges"),

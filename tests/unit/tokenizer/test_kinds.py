@@ -47,12 +47,28 @@ def spec_of(kind: Kind, **fields: object) -> TokenizerSpec:
     return TokenizerSpec.model_validate(values)
 
 
-@pytest.fixture(scope="module", params=KINDS)
+VARIANTS: list[dict[str, object]] = [
+    *({"kind": kind} for kind in KINDS),
+    *({"kind": kind, "split": "marks"} for kind in ("byte-bpe", "byte-unigram", "morpheme-bpe")),
+    {"kind": "morpheme-bpe", "superwords": 0.1},
+    {"kind": "morpheme-bpe", "superwords": 0.1, "split": "marks"},
+]
+
+
+def name_of(fields: dict[str, object]) -> str:
+    return "-".join(map(str, fields.values()))
+
+
+@pytest.fixture(scope="module", params=VARIANTS, ids=name_of)
+def spec(request: pytest.FixtureRequest) -> TokenizerSpec:
+    return spec_of(**request.param, special_tokens=("<|user|>", "the", "###"))
+
+
+@pytest.fixture(scope="module")
 def artifact(
-    request: pytest.FixtureRequest, documents: Artifact, tmp_path_factory: pytest.TempPathFactory
+    spec: TokenizerSpec, documents: Artifact, tmp_path_factory: pytest.TempPathFactory
 ) -> Artifact:
-    spec = spec_of(request.param, special_tokens=("<|user|>", "the", "###"))
-    return train_tokenizer(spec, documents, tmp_path_factory.mktemp(request.param) / "tokenizer")
+    return train_tokenizer(spec, documents, tmp_path_factory.mktemp(spec.kind) / "tokenizer")
 
 
 @pytest.fixture(scope="module")
@@ -164,9 +180,8 @@ def test_stock_transformers_gives_the_same_ids(artifact: Artifact, tmp_path: Pat
 
 
 def test_training_twice_gives_the_same_bytes(
-    documents: Artifact, artifact: Artifact, tmp_path: Path
+    spec: TokenizerSpec, documents: Artifact, artifact: Artifact, tmp_path: Path
 ) -> None:
-    spec = spec_of(artifact.facts["kind"], special_tokens=("<|user|>", "the", "###"))
     again = train_tokenizer(spec, documents, tmp_path / "again")
     assert again.manifest.files == artifact.manifest.files
 

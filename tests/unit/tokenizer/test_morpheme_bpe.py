@@ -217,6 +217,7 @@ def test_functional_boundaries_only(spec: TokenizerSpec, corpus: Artifact, tmp_p
     [
         ({"kind": "byte-bpe", "morphemes": {"cross_penalty": 0}}, "says nothing to kind byte-bpe"),
         ({"kind": "byte-bpe", "superwords": 0.1}, "superwords need kind morpheme-bpe"),
+        ({"kind": "char-bpe", "split": "marks"}, "keeps marks with their letters"),
         ({"kind": "morpheme-bpe", "morphemes": {"cross_penalty": -2}}, "greater than or equal"),
         ({"kind": "morpheme-bpe", "morphemes": {"boundaries": ["josa"]}}, "particle"),
         ({"morphemes": {"analysers": {"ko": "kiwy"}}}, "Did you mean 'kiwi'"),

@@ -14,24 +14,26 @@ from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Encoding, Regex, Tokenizer, pre_tokenizers
+from tokenizers import Encoding, Tokenizer
 
 from hunmin.tokenizer.consistent.sequences import WALL, Sequences
-from hunmin.tokenizer.consistent.word_types import SUPERWORD_SPLIT, WordTypes
+from hunmin.tokenizer.consistent.word_types import WordTypes
+from hunmin.tokenizer.splits import WordSplit
 
 _WORDS_PER_CALL = 10_000
 
 
-def count_phrases(lines: Mapping[str, int]) -> Counter[str]:
+def count_phrases(lines: Mapping[str, int], split: WordSplit) -> Counter[str]:
     """Split lines into runs of words as the tokenizer in use will.
 
     Args:
         lines: How often each line occurs.
+        split: Keeps words together between which there is nothing but a space.
 
     Returns:
         How often each run of words occurs; single words and everything else are left out.
     """
-    splitter = pre_tokenizers.Split(Regex(SUPERWORD_SPLIT), "isolated")
+    splitter = split.splitter()
     phrases: Counter[str] = Counter()
     for line, count in lines.items():
         for phrase, _ in splitter.pre_tokenize_str(line):

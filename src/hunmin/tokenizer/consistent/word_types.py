@@ -11,12 +11,8 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Regex, pre_tokenizers
 
-# The split of GPT-2's pre-tokenizer.
-GPT2_SPLIT = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-# Several words are one type, so that merges may cross the spaces between them.
-SUPERWORD_SPLIT = GPT2_SPLIT.replace(r" ?\p{L}+", r" ?\p{L}+(?: \p{L}+)*")
+from hunmin.tokenizer.splits import GPT2_SPLIT, WordSplit
 
 # Marks a boundary inside a text: no text holds a lone surrogate.
 _MARK = "\ud800"
@@ -75,11 +71,11 @@ class WordCounter:
     """Counts words and their cuts.
 
     Args:
-        split: Regex of the pre-tokenizer: words are what it will make in use.
+        split: Words are what it will make in use.
     """
 
-    def __init__(self, split: str = GPT2_SPLIT) -> None:
-        self._splitter = pre_tokenizers.Split(Regex(split), "isolated")
+    def __init__(self, split: WordSplit = GPT2_SPLIT) -> None:
+        self._splitter = split.splitter()
         self.counts: Counter[str] = Counter()
         self.cuts: Counter[tuple[str, int]] = Counter()
 

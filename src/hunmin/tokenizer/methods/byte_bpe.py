@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, trainers
 
 from hunmin.tokenizer.alphabet import byte_to_character
 from hunmin.tokenizer.methods.base import TrainingTask
@@ -19,10 +19,11 @@ from hunmin.tokenizer.methods.cuts import (
 )
 from hunmin.tokenizer.pieces import read_merges
 from hunmin.tokenizer.spec import TokenizerSpec
+from hunmin.tokenizer.splits import word_split
 
 
 def train_byte_bpe(task: TrainingTask) -> Tokenizer:
-    """Train byte-level BPE with the stock GPT-2 regex.
+    """Train byte-level BPE.
 
     Args:
         task: Spec and sample.
@@ -49,7 +50,7 @@ def train_on_cut_texts(spec: TokenizerSpec, texts: Iterable[list[str]]) -> Token
     Raises:
         VocabularyError: A special token is written like an entry.
     """
-    splitter = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    splitter = word_split(spec.split).byte_level()
     names = names_in_text(spec.all_special_tokens, splitter, byte_level=True)
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = split_at_cuts(splitter)

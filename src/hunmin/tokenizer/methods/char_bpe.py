@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, trainers
 
 from hunmin.tokenizer.methods.base import TrainingTask
 from hunmin.tokenizer.methods.byte_bpe import library_threads
@@ -29,14 +29,8 @@ from hunmin.tokenizer.methods.cuts import (
 )
 from hunmin.tokenizer.pieces import BYTE_ENTRIES, read_merges
 from hunmin.tokenizer.spec import TokenizerSpec
+from hunmin.tokenizer.splits import word_split
 
-# The last character of the second group is a zero-width joiner, which stands within words of
-# Persian and of Indic scripts.
-CHARACTER_SPLIT = (
-    r"'s|'t|'re|'ve|'m|'ll|'d"
-    r"| ?[\p{L}\p{M}\x{200C}\x{200D}]+| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}\x{200C}\x{200D}]+"
-    r"|\s+(?!\S)|\s+"
-)
 # Most characters of scripts without spaces, which a limit is for.
 BYTES_PER_CHARACTER = 3
 
@@ -68,7 +62,7 @@ def _learn(
     spec: TokenizerSpec, texts: Iterable[list[str]], alphabet: list[str]
 ) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Return vocabulary and merges."""
-    splitter = pre_tokenizers.Split(Regex(CHARACTER_SPLIT), "isolated")
+    splitter = word_split("marks").splitter()
     names = names_in_text(spec.all_special_tokens, splitter, byte_level=False)
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = split_at_cuts(splitter)
@@ -100,7 +94,7 @@ def _build(
 ) -> Tokenizer:
     model = models.BPE(vocab=vocabulary, merges=merges, byte_fallback=True, fuse_unk=False)
     tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(CHARACTER_SPLIT), "isolated")
+    tokenizer.pre_tokenizer = word_split("marks").splitter()
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
     tokenizer.add_special_tokens(special_tokens(spec))
     return tokenizer

@@ -18,16 +18,12 @@ from hunmin.tokenizer.consistent.definition import build_tokenizer
 from hunmin.tokenizer.consistent.learn import Vocabulary, learn_merges
 from hunmin.tokenizer.consistent.sequences import Sequences
 from hunmin.tokenizer.consistent.superwords import count_phrases, phrases_in_pieces
-from hunmin.tokenizer.consistent.word_types import (
-    SUPERWORD_SPLIT,
-    UnitCounter,
-    WordCounter,
-    WordTypes,
-)
+from hunmin.tokenizer.consistent.word_types import UnitCounter, WordCounter, WordTypes
 from hunmin.tokenizer.methods.base import TrainingTask
 from hunmin.tokenizer.methods.cuts import entries_of_names, refuse_collisions
 from hunmin.tokenizer.methods.segmented import segment_words, segmented_batches
 from hunmin.tokenizer.spec import TokenizerSpec
+from hunmin.tokenizer.splits import word_split
 
 
 @dataclass(frozen=True)
@@ -86,18 +82,19 @@ def count_text(task: TrainingTask) -> TrainingText:
         ((analysed[language].counts, rest[language].counts) for language in languages),
         task.spec.character_coverage,
     )
-    words = WordCounter()
+    words = WordCounter(word_split(task.spec.split))
     for language in languages:
         # Popped: a large sample has millions of units, which take more memory than its words.
         units = analysed.pop(language).counts, rest.pop(language).counts
         words.add(_count_language(task, language, *units))
-    return TrainingText(words.word_types(), characters, count_phrases(phrases.counts))
+    spanning = word_split(task.spec.split, superwords=True)
+    return TrainingText(words.word_types(), characters, count_phrases(phrases.counts, spanning))
 
 
 def _count_language(
     task: TrainingTask, language: str, analysed: Mapping[str, int], rest: Mapping[str, int]
 ) -> WordCounter:
-    words = WordCounter()
+    words = WordCounter(word_split(task.spec.split))
     words.add_units(analysed)
     _add_rest(task, language, rest, words)
     return words
@@ -106,7 +103,7 @@ def _count_language(
 def _add_rest(
     task: TrainingTask, language: str, units: Mapping[str, int], words: WordCounter
 ) -> None:
-    others = WordCounter()
+    others = WordCounter(word_split(task.spec.split))
     others.add_units(units)
     seen = Counter({word: n for word, n in others.counts.items() if word in words.counts})
     words.extrapolate(seen)
@@ -140,10 +137,11 @@ def learn_tokenizer(spec: TokenizerSpec, text: TrainingText) -> Tokenizer:
     _learn(spec, sequences, vocabulary, size_of_words)
     refuse_collisions(map(bytes_to_piece, vocabulary.pieces), names)
     if not spec.superwords:
-        return build_tokenizer(vocabulary, names)
-    first_stage = build_tokenizer(vocabulary, (), split=SUPERWORD_SPLIT)
+        return build_tokenizer(vocabulary, names, word_split(spec.split))
+    spanning = word_split(spec.split, superwords=True)
+    first_stage = build_tokenizer(vocabulary, (), spanning)
     _learn(spec, phrases_in_pieces(text.phrases, text.words, first_stage), vocabulary, size)
-    return build_tokenizer(vocabulary, names, split=SUPERWORD_SPLIT)
+    return build_tokenizer(vocabulary, names, spanning)
 
 
 def _learn(spec: TokenizerSpec, sequences: Sequences, vocabulary: Vocabulary, size: int) -> None:

@@ -32,6 +32,7 @@ from hunmin.tokenizer.methods.characters import (
 )
 from hunmin.tokenizer.methods.cuts import CUT, cut_names, names_in_text, refuse_collisions
 from hunmin.tokenizer.pieces import BYTE_ENTRIES
+from hunmin.tokenizer.splits import WordSplit, word_split
 
 logger = get_logger(__name__)
 
@@ -87,7 +88,7 @@ def train_unigram(task: TrainingTask) -> Tokenizer:
 
 
 def train_byte_unigram(task: TrainingTask) -> Tokenizer:
-    """Train a unigram model over bytes, with the stock GPT-2 regex.
+    """Train a unigram model over bytes.
 
     Args:
         task: Spec and sample.
@@ -103,8 +104,10 @@ def train_byte_unigram(task: TrainingTask) -> Tokenizer:
     require("sentencepiece", extra=EXTRA)
     names = spec.all_special_tokens
     refuse_collisions(byte_to_character(), names)
-    splitter = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    rows = _word_rows(cut_names(task.texts(), names_in_text(names, splitter, byte_level=True)))
+    split = word_split(spec.split)
+    splitter = split.byte_level()
+    texts = cut_names(task.texts(), names_in_text(names, splitter, byte_level=True))
+    rows = _word_rows(texts, split)
     # The characters of the byte table say nothing about scripts and digits.
     options = {
         "input_format": "tsv",
@@ -128,9 +131,9 @@ def _lines(texts: Iterable[list[str]]) -> Iterator[str]:
             yield from filter(None, _LINE_ENDS.split(text))
 
 
-def _word_rows(texts: Iterable[list[str]]) -> Iterator[str]:
+def _word_rows(texts: Iterable[list[str]], split: WordSplit) -> Iterator[str]:
     """Count words, and yield each in the characters of the byte table with its count."""
-    units, words = UnitCounter(), WordCounter()
+    units, words = UnitCounter(), WordCounter(split)
     for batch in texts:
         for text in batch:
             units.add(text)

@@ -10,12 +10,15 @@ from hunmin.tokenizer.consistent.definition import build_tokenizer
 from hunmin.tokenizer.consistent.learn import Vocabulary, learn_merges
 from hunmin.tokenizer.consistent.sequences import WALL
 from hunmin.tokenizer.consistent.superwords import count_phrases, phrases_in_pieces
-from hunmin.tokenizer.consistent.word_types import SUPERWORD_SPLIT, UnitCounter, WordCounter
+from hunmin.tokenizer.consistent.word_types import UnitCounter, WordCounter
+from hunmin.tokenizer.splits import word_split
+
+SPANNING = word_split("gpt-2", superwords=True)
 
 
 def test_phrases_are_runs_of_words() -> None:
     lines = {"나는 집에 간다. 3 시 it's ok now": 2, "혼자": 1, " 둘 셋  넷": 1}
-    assert count_phrases(lines) == {
+    assert count_phrases(lines, SPANNING) == {
         "나는 집에 간다": 2,
         " 시 it": 2,
         " ok now": 2,
@@ -31,7 +34,7 @@ def test_phrases_in_pieces() -> None:
     words = counter.word_types()
     vocabulary = Vocabulary()
     merge_characters(list(map(ord, "나는집에")), vocabulary, size=1_000)
-    first_stage = build_tokenizer(vocabulary, (), split=SUPERWORD_SPLIT)
+    first_stage = build_tokenizer(vocabulary, (), SPANNING)
     sequences = phrases_in_pieces({"나는 집에": 6}, words, first_stage)
     shown = [
         "|" if symbol == WALL else vocabulary.pieces[symbol].decode()
@@ -50,7 +53,7 @@ def test_merges_cross_spaces_but_not_boundaries() -> None:
     words = counter.word_types()
     vocabulary = Vocabulary()
     merge_characters(list(map(ord, "나는집에")), vocabulary, size=1_000)
-    first_stage = build_tokenizer(vocabulary, (), split=SUPERWORD_SPLIT)
+    first_stage = build_tokenizer(vocabulary, (), SPANNING)
     sequences = phrases_in_pieces({"나는 집": 40}, words, first_stage)
     learn_merges(sequences, vocabulary, size=1_000, cross_penalty=1)
     learned = [vocabulary.pieces[a] + vocabulary.pieces[b] for a, b in vocabulary.merges][-2:]
@@ -64,9 +67,9 @@ def test_phrases_of_any_text_are_written_without_loss(text: str) -> None:
         counter.add(text)
     words = WordCounter()
     words.add_units(units.counts)
-    phrases = count_phrases(lines.counts)
+    phrases = count_phrases(lines.counts, SPANNING)
     vocabulary = Vocabulary()
-    first_stage = build_tokenizer(vocabulary, (), split=SUPERWORD_SPLIT)
+    first_stage = build_tokenizer(vocabulary, (), SPANNING)
     symbols = phrases_in_pieces(phrases, words.word_types(), first_stage).symbols.tolist()
     written = b"".join(b"\n" if symbol == WALL else bytes([symbol]) for symbol in symbols)
     assert written.decode().splitlines()[1:] == sorted(phrases)

@@ -9,6 +9,7 @@ from tests.support.texts import HARD_TEXTS, SENTENCES
 from tokenizers import pre_tokenizers
 
 from hunmin.tokenizer.consistent.word_types import UnitCounter, WordCounter
+from hunmin.tokenizer.splits import word_split
 
 STOCK = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
 
@@ -40,6 +41,15 @@ def test_cuts_are_counted_by_word_and_position() -> None:
     text = "밥을 먹었다. 또 밥을 봤다."
     counter = words_of(text, (1, 4, 5, 6, 11))
     assert counter.cuts == {("밥을", 1): 1, (" 먹었다", 2): 1, (" 먹었다", 3): 1, (" 밥을", 2): 1}
+
+
+def test_words_with_their_vowel_signs() -> None:
+    units = UnitCounter()
+    units.add("पानी पानी", (2,))
+    counter = WordCounter(word_split("marks"))
+    counter.add_units(units.counts)
+    assert counter.counts == {"पानी": 1, " पानी": 1}
+    assert counter.cuts == {("पानी", 2): 1}
 
 
 def test_a_cut_where_the_pre_tokenizer_cuts_anyway_says_nothing() -> None:
