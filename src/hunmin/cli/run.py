@@ -9,21 +9,13 @@ from pathlib import Path
 
 import click
 
-from hunmin.cli.stage import recipe_arguments, run_recipe
+from hunmin.cli.stage import RunRequest, recipe_arguments, run_recipe
 
 
 @click.command("run")
 @recipe_arguments
 @click.option("--until", metavar="STAGE", help="Stop after this stage.")
-def command(
-    recipe: Path,
-    overrides: tuple[str, ...],
-    run_dir: Path | None,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    until: str | None,
-) -> None:
+def command(request: RunRequest, until: str | None) -> None:
     """Run the stages of a recipe in order; those that are up to date are skipped.
 
     A stage runs when its recipe, its inputs or its code changed since it was finished, and says
@@ -35,8 +27,8 @@ def command(
     hunmin run recipes/quickstart.yaml --dry-run
     """
     _check_stage(until)
-    outcomes, folder = run_recipe(recipe, overrides, run_dir, dry_run, force, as_json, until)
-    if outcomes and not as_json:
+    outcomes, folder = run_recipe(request, until=until)
+    if outcomes and not request.as_json:
         from hunmin.pipeline.summary import summarize
 
         click.echo(summarize(outcomes, folder, program_name()))

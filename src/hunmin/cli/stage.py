@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,11 +16,43 @@ if TYPE_CHECKING:
     from hunmin.pipeline.recipe import Recipe
     from hunmin.pipeline.run import StageOutcome
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a user asks of a recipe.
+
+    Args:
+        recipe: The recipe file.
+        overrides: Items `key.path=value`.
+        run_dir: The run folder; runs/<name> if None.
+        dry_run: Show the plan and run nothing.
+        force: Run the last stage even if it is up to date.
+        as_json: Print JSON.
+    """
+
+    recipe: Path
+    overrides: tuple[str, ...]
+    run_dir: Path | None
+    dry_run: bool
+    force: bool
+    as_json: bool
 
 
-def recipe_arguments(function: Function) -> Function:
-    """Add RECIPE, overrides and the flags of every stage-running verb."""
+def recipe_arguments(function: Callable[..., None]) -> Callable[..., None]:
+    """Add RECIPE, overrides and the flags of every stage-running verb.
+
+    Args:
+        function: Takes them as a `RunRequest`, and its own options by name.
+
+    Returns:
+        What click calls.
+    """
+
+    @functools.wraps(function)
+    def with_request(**values: Any) -> None:
+        asked = {field.name: values.pop(field.name) for field in fields(RunRequest)}
+        function(RunRequest(**asked), **values)
+
     decorators = (
         click.argument("recipe", type=click.Path(path_type=Path)),
         click.argument("overrides", nargs=-1, metavar="[KEY.PATH=VALUE]..."),
@@ -32,28 +66,15 @@ def recipe_arguments(function: Function) -> Function:
         click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON."),
     )
     for decorator in reversed(decorators):
-        function = decorator(function)
-    return function
+        with_request = decorator(with_request)
+    return with_request
 
 
-def run_recipe(
-    recipe: Path,
-    overrides: tuple[str, ...],
-    run_dir: Path | None,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    until: str | None = None,
-) -> tuple[list[StageOutcome], Path]:
+def run_recipe(request: RunRequest, *, until: str | None = None) -> tuple[list[StageOutcome], Path]:
     """Run a recipe up to a stage, or show what would be done.
 
     Args:
-        recipe: The recipe file.
-        overrides: Items `key.path=value`.
-        run_dir: The run folder; runs/<name> by default.
-        dry_run: Show the plan and run nothing.
-        force: Run the last stage even if it is up to date.
-        as_json: Print JSON.
+        request: Recipe, overrides and flags.
         until: The last stage; None for all.
 
     Returns:
@@ -62,14 +83,14 @@ def run_recipe(
     from hunmin.pipeline.recipe import read_recipe
     from hunmin.pipeline.run import PipelineRun
 
-    loaded = read_recipe(recipe, overrides)
-    folder = run_dir or Path("runs") / loaded.spec.name
-    if dry_run:
-        show_plan(loaded, folder, as_json=as_json, until=until)
+    loaded = read_recipe(request.recipe, request.overrides)
+    folder = request.run_dir or Path("runs") / loaded.spec.name
+    if request.dry_run:
+        show_plan(loaded, folder, as_json=request.as_json, until=until)
         return [], folder
     run = PipelineRun(loaded, folder, tell=lambda line: click.echo(line, err=True))
-    outcomes = run.execute(until=until, force=force)
-    if as_json:
+    outcomes = run.execute(until=until, force=request.force)
+    if request.as_json:
         click.echo(json.dumps([describe(outcome) for outcome in outcomes], indent=2))
     return outcomes, folder
 
@@ -122,16 +143,9 @@ def stage_command(name: str, help_text: str) -> click.Command:
 
     @click.command(name, help=help_text)
     @recipe_arguments
-    def command(
-        recipe: Path,
-        overrides: tuple[str, ...],
-        run_dir: Path | None,
-        dry_run: bool,
-        force: bool,
-        as_json: bool,
-    ) -> None:
-        outcomes, _ = run_recipe(recipe, overrides, run_dir, dry_run, force, as_json, until=name)
-        if outcomes and not as_json:
+    def command(request: RunRequest) -> None:
+        outcomes, _ = run_recipe(request, until=name)
+        if outcomes and not request.as_json:
             click.echo(outcomes[-1].artifact.path)
 
     return command

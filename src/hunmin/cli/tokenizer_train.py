@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from hunmin.cli.stage import recipe_arguments, run_recipe
+from hunmin.cli.stage import RunRequest, recipe_arguments, run_recipe
 
 
 @click.command("train")
@@ -24,16 +25,7 @@ from hunmin.cli.stage import recipe_arguments, run_recipe
     help="With --sweep: human segmentation to judge by; without it the recipe's analysers judge "
     "held-out text. May be repeated.",
 )
-def command(
-    recipe: Path,
-    overrides: tuple[str, ...],
-    run_dir: Path | None,
-    dry_run: bool,
-    force: bool,
-    as_json: bool,
-    sweep: str | None,
-    gold: tuple[Path, ...],
-) -> None:
+def command(request: RunRequest, sweep: str | None, gold: tuple[Path, ...]) -> None:
     """Train the recipe's tokenizer.
 
     Stages it needs are run first unless they are up to date. Prints the folder of the result.
@@ -44,18 +36,17 @@ def command(
     """
     if sweep is None:
         _refuse_gold(gold)
-        outcomes, _ = run_recipe(
-            recipe, overrides, run_dir, dry_run, force, as_json, until="tokenizer"
-        )
-        if outcomes and not as_json:
+        outcomes, _ = run_recipe(request, until="tokenizer")
+        if outcomes and not request.as_json:
             click.echo(outcomes[-1].artifact.path)
         return
     penalties = _read_numbers(sweep)
+    # What is printed as JSON is the comparison.
     outcomes, folder = run_recipe(
-        recipe, overrides, run_dir, dry_run, force, as_json=False, until="corpus"
+        replace(request, as_json=request.as_json and request.dry_run), until="corpus"
     )
     if outcomes:
-        _sweep(recipe, overrides, penalties, gold, folder, as_json=as_json)
+        _sweep(request, penalties, gold, folder)
 
 
 def _refuse_gold(gold: tuple[Path, ...]) -> None:
@@ -90,13 +81,7 @@ def _read_numbers(written: str) -> list[float]:
 
 
 def _sweep(
-    recipe: Path,
-    overrides: tuple[str, ...],
-    penalties: list[float],
-    gold: tuple[Path, ...],
-    folder: Path,
-    *,
-    as_json: bool,
+    request: RunRequest, penalties: list[float], gold: tuple[Path, ...], folder: Path
 ) -> None:
     from hunmin.core.artifact import load_artifact
     from hunmin.pipeline.recipe import read_recipe
@@ -104,12 +89,12 @@ def _sweep(
     from hunmin.tokenizer.compare.table import terminal_tables
     from hunmin.tokenizer.sweep import sweep_penalties
 
-    loaded = read_recipe(recipe, overrides)
+    loaded = read_recipe(request.recipe, request.overrides)
     spec = require_section(loaded.spec.tokenizer, "tokenizer")
     documents = load_artifact(loaded.spec.use.corpus or folder / "corpus", "documents")
     record = {"tokenizer": spec.model_dump(mode="json"), "sweep": penalties}
     done = sweep_penalties(spec, documents, penalties, folder / "sweep", gold=gold, recipe=record)
-    if as_json:
+    if request.as_json:
         click.echo(done.comparison.model_dump_json(indent=2))
         return
     click.echo(terminal_tables(done.comparison))

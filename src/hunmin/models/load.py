@@ -50,7 +50,8 @@ def load_unchanged(path: Path) -> PreTrainedModel:
     _refuse_code(config, file)
     names = config.get("architectures") or []
     model_class = getattr(transformers, str(names[0]), None) if names else None
-    if model_class is None:
+    # A name from a file: nothing but a model may be called.
+    if not (isinstance(model_class, type) and issubclass(model_class, PreTrainedModel)):
         raise InputError(
             "transformers has no model class of this name",
             where=file,

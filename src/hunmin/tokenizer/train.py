@@ -14,6 +14,7 @@ from hunmin.core.errors import VocabularyError
 from hunmin.core.logs import get_logger
 from hunmin.core.units import format_bytes
 from hunmin.tokenizer.alphabet import NUM_BYTES
+from hunmin.tokenizer.cut_words import warn_of_cut_words
 from hunmin.tokenizer.load import load_tokenizer
 from hunmin.tokenizer.methods.base import Method, TrainingTask
 from hunmin.tokenizer.methods.byte_bpe import train_byte_bpe
@@ -75,6 +76,7 @@ def train_tokenizer(
         Deterministic: the same documents and spec give the same bytes.
     """
     task = TrainingTask(spec, documents, plan_sample(documents, spec))
+    warn_of_cut_words(task)
     return write_tokenizer(task, METHODS[spec.kind](task), output, recipe=recipe)
 
 

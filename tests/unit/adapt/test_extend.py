@@ -103,9 +103,10 @@ def test_a_model_of_another_tokenizer_is_refused(donor: Path, texts: Path, tmp_p
     assert not (tmp_path / "new").exists()
 
 
-def test_an_unknown_class_is_named(source: Path) -> None:
+@pytest.mark.parametrize("name", ["Gpt99", "pipeline", "AutoTokenizer"])
+def test_a_class_that_is_no_model_is_named(source: Path, name: str) -> None:
     config = json.loads((source / "config.json").read_text())
-    (source / "config.json").write_text(json.dumps(config | {"architectures": ["Gpt99"]}))
+    (source / "config.json").write_text(json.dumps(config | {"architectures": [name]}))
     with pytest.raises(InputError, match="no model class of this name"):
         load_unchanged(source)
 

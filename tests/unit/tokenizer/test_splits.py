@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from itertools import chain, product
 from pathlib import Path
 from typing import get_args
@@ -137,3 +138,22 @@ def test_both_engines_agree_with_every_split(documents: Artifact, tmp_path: Path
         tokenizer = load_tokenizer(artifact.path)
         assert tokenizer.choose_engine(texts) == "tiktoken"
         assert tokenizer.engines_agree(texts)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [({}, True), ({"split": "marks"}, False), ({"kind": "char-bpe"}, False)],
+)
+def test_a_user_learns_which_languages_are_cut(
+    fields: dict[str, str],
+    told: bool,
+    documents: Artifact,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    spec = TokenizerSpec.model_validate({"vocab_size": 700, "allow_smaller": True, **fields})
+    with caplog.at_level(logging.WARNING, logger="hunmin"):
+        train_tokenizer(spec, documents, tmp_path / "tokenizer")
+    assert ("tokenizer.split=marks keeps them whole" in caplog.text) == told
+    assert ("(Hindi)" in caplog.text and "(Thai)" in caplog.text) == told
+    assert "Korean" not in caplog.text
