@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +17,6 @@ from hunmin.core.errors import EmptyCorpusError
 from hunmin.core.logs import get_logger
 from hunmin.core.progress import progress
 from hunmin.corpus.documents import DOCUMENT_SCHEMA, DOCUMENTS_KIND, REJECT_SCHEMA
-from hunmin.corpus.files import FileReader
 from hunmin.corpus.holdout import HoldoutGuard, single_group_error
 from hunmin.corpus.kernels import (
     ExactDeduplicator,
@@ -29,27 +28,14 @@ from hunmin.corpus.kernels import (
     with_reason,
     without_reason,
 )
-from hunmin.corpus.massive import write_massive
 from hunmin.corpus.parts import PartWriter, move_groups
-from hunmin.corpus.spec import CorpusSpec, FilesSource, SourceSpec, WikipediaSource
+from hunmin.corpus.sources.home.massive import write_massive
+from hunmin.corpus.sources.reader import SourceReader
+from hunmin.corpus.sources.registry import open_source
+from hunmin.corpus.spec import CorpusSpec
 from hunmin.corpus.statistics import CorpusStatistics, readme
 
 logger = get_logger(__name__)
-
-
-class SourceReader(Protocol):
-    """A source, ready to be read."""
-
-    name: str
-    """Name of the source."""
-    total: float | None
-    """Units of the whole work, if known."""
-    unit: str
-    """What the work is counted in."""
-
-    def batches(self, advance: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
-        """Yield all records as batches of RECORD_SCHEMA, always in the same order."""
-        ...
 
 
 def build_corpus(
@@ -86,19 +72,6 @@ def build_corpus(
         if any(source.kind == "home-assistant" for source in spec.sources):
             write_massive(draft.path)
     return load_artifact(output, DOCUMENTS_KIND, verify=False)
-
-
-def open_source(source: SourceSpec, spec: CorpusSpec) -> SourceReader:
-    """Return the reader of a source; whatever is missing is told now, before anything is read."""
-    if isinstance(source, FilesSource):
-        return FileReader(source, spec.max_characters)
-    if isinstance(source, WikipediaSource):
-        from hunmin.corpus.wikipedia import WikipediaReader
-
-        return WikipediaReader(source, spec.max_characters)
-    from hunmin.corpus.home.source import HomeAssistantReader
-
-    return HomeAssistantReader(source)
 
 
 def _read(reader: SourceReader, writer: CorpusWriter) -> None:

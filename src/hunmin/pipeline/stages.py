@@ -85,7 +85,7 @@ def _run_corpus(context: StageContext) -> Artifact:
 
 
 def _describe_sources(recipe: Recipe) -> Any:
-    from hunmin.corpus.sources import describe_sources
+    from hunmin.corpus.sources.describe import describe_sources
 
     return describe_sources(require_section(recipe.corpus, "corpus"))
 

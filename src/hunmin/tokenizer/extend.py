@@ -10,12 +10,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hunmin.core.artifact import MANIFEST_NAME, Artifact, load_artifact, write_artifact
+from hunmin.core.artifact import (
+    MANIFEST_NAME,
+    Artifact,
+    check_output,
+    load_artifact,
+    write_artifact,
+)
 from hunmin.core.errors import EmptyCorpusError, InputError, VocabularyError
 from hunmin.core.hashing import sha256_file
 from hunmin.core.logs import get_logger
 from hunmin.core.progress import progress
-from hunmin.corpus.files import FileReader
+from hunmin.corpus.sources.files.reader import FileReader
 from hunmin.corpus.spec import FieldNames, FilesSource
 from hunmin.text.scripts import count_scripts, expand_scripts
 from hunmin.tokenizer.alphabet import NUM_BYTES, piece_to_bytes
@@ -240,8 +246,10 @@ def extend_tokenizer_folder(
     Raises:
         InputError: A folder or file is not what it should be, or there is nothing to add.
     """
+    inputs = known_inputs(source, donor)
+    check_output(output, "tokenizer", inputs)
     result = extend_from_files(source, donor, texts, keep=keep, options=options)
-    recipe, inputs = recipe_of(source, donor, options), known_inputs(source, donor)
+    recipe = recipe_of(source, donor, options)
     with write_artifact(output, "tokenizer", recipe=recipe, inputs=inputs) as draft:
         write_extended(result, source, draft.path)
         readme = describe_extension(result.facts, sample_pieces(result))

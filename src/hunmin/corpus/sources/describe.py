@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from hunmin.corpus.discover import find_files
+from hunmin.corpus.sources.files.discover import find_files
 from hunmin.corpus.spec import CorpusSpec, FilesSource, SourceSpec, WikipediaSource
 
 UTTERANCE_PACKAGES = ("home-assistant-intents", "hassil")

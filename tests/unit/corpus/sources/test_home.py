@@ -15,11 +15,11 @@ from hunmin.core.artifact import Artifact
 from hunmin.core.errors import InputError, MissingExtraError
 from hunmin.corpus.build import build_corpus
 from hunmin.corpus.documents import read_documents
-from hunmin.corpus.home.sampler import UtteranceSampler
-from hunmin.corpus.home.source import draw_language
-from hunmin.corpus.home.templates import Template, TemplateSet, available_languages
-from hunmin.corpus.home.values import number_in_words, texts_for
-from hunmin.corpus.massive import annotate
+from hunmin.corpus.sources.home.massive import annotate
+from hunmin.corpus.sources.home.sampler import UtteranceSampler
+from hunmin.corpus.sources.home.source import draw_language
+from hunmin.corpus.sources.home.templates import Template, TemplateSet, available_languages
+from hunmin.corpus.sources.home.values import number_in_words, texts_for
 from hunmin.corpus.spec import CorpusSpec, HomeAssistantSource
 from hunmin.text.unicode import normalize
 

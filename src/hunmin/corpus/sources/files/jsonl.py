@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from hunmin.core.errors import InputError, suggest
-from hunmin.corpus.discover import InputFile
-from hunmin.corpus.fields import FieldReader
 from hunmin.corpus.records import Record
+from hunmin.corpus.sources.files.discover import InputFile
+from hunmin.corpus.sources.files.fields import FieldReader
 from hunmin.corpus.spec import FilesSource
 from hunmin.text.lines import Line
 

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hunmin.core.errors import InputError, suggest
-from hunmin.corpus.discover import InputFile
-from hunmin.corpus.fields import FieldReader
-from hunmin.corpus.jsonl import NO_TEXT
 from hunmin.corpus.records import Record
+from hunmin.corpus.sources.files.discover import InputFile
+from hunmin.corpus.sources.files.fields import FieldReader
+from hunmin.corpus.sources.files.jsonl import NO_TEXT
 from hunmin.corpus.spec import FilesSource
 
 _READ_ROWS = 4096

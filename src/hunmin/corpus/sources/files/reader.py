@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from hunmin.corpus.discover import InputFile, find_files
-from hunmin.corpus.jsonl import read_jsonl
-from hunmin.corpus.parquet import read_parquet
 from hunmin.corpus.records import Record, batched, cut_records
+from hunmin.corpus.sources.files.discover import InputFile, find_files
+from hunmin.corpus.sources.files.jsonl import read_jsonl
+from hunmin.corpus.sources.files.parquet import read_parquet
+from hunmin.corpus.sources.files.text import read_text
 from hunmin.corpus.spec import FilesSource
-from hunmin.corpus.textfile import read_text
 from hunmin.text.encoding import detect_encoding
 from hunmin.text.files import Advance, opened
 from hunmin.text.lines import Line, read_lines

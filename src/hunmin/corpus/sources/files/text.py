@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hunmin.corpus.discover import InputFile
 from hunmin.corpus.records import Record, to_json
+from hunmin.corpus.sources.files.discover import InputFile
 from hunmin.corpus.spec import FilesSource
 from hunmin.text.lines import Line
 

@@ -17,8 +17,8 @@ from hassil.expression import (
 )
 from hassil.intents import RangeSlotList, TextSlotList
 
-from hunmin.corpus.home.templates import Template, TemplateSet
-from hunmin.corpus.home.values import draw_number, names_for, texts_for
+from hunmin.corpus.sources.home.templates import Template, TemplateSet
+from hunmin.corpus.sources.home.values import draw_number, names_for, texts_for
 from hunmin.text.korean import fit_particle
 from hunmin.text.languages import base_language
 from hunmin.text.unicode import normalize

@@ -14,8 +14,8 @@ from hunmin.corpus.records import Record, batched, to_json
 from hunmin.corpus.spec import HomeAssistantSource
 
 if TYPE_CHECKING:
-    from hunmin.corpus.home.sampler import Utterance
-    from hunmin.corpus.home.templates import Template
+    from hunmin.corpus.sources.home.sampler import Utterance
+    from hunmin.corpus.sources.home.templates import Template
 
 LICENSE = "Apache-2.0"
 # A template that repeats itself this often in a row has nothing new to say.
@@ -37,7 +37,7 @@ class HomeAssistantReader:
 
     def __init__(self, source: HomeAssistantSource) -> None:
         require("hassil", extra="samples")
-        from hunmin.corpus.home.templates import available_languages, check_languages
+        from hunmin.corpus.sources.home.templates import available_languages, check_languages
 
         languages = available_languages() if source.languages == "all" else source.languages
         check_languages(languages)
@@ -64,8 +64,8 @@ def draw_language(language: str, source: HomeAssistantSource) -> Iterator[Record
         Records in rounds over all templates, so that the first ones are a fair choice. More
         utterances per template only add to those of fewer.
     """
-    from hunmin.corpus.home.sampler import UtteranceSampler
-    from hunmin.corpus.home.templates import load_templates
+    from hunmin.corpus.sources.home.sampler import UtteranceSampler
+    from hunmin.corpus.sources.home.templates import load_templates
 
     templates = load_templates(language)
     sampler = UtteranceSampler(templates)

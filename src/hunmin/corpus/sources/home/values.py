@@ -35,7 +35,9 @@ _RULESETS = {("ko", "timer_hours"): "spellout-cardinal-native-attributive"}
 @functools.cache
 def _table() -> dict[str, Any]:
     text = (
-        resources.files("hunmin.corpus.home").joinpath("data/home_values.yaml").read_text("utf-8")
+        resources.files("hunmin.corpus.sources.home")
+        .joinpath("data/home_values.yaml")
+        .read_text("utf-8")
     )
     table: dict[str, Any] = yaml.load(text, Loader=Yaml12Loader)
     return table

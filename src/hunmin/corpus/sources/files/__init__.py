@@ -1,0 +1,1 @@
+"""Files of texts: found, unpacked, decoded, and read by the format of each."""

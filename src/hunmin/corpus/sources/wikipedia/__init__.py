@@ -1,0 +1,1 @@
+"""Wikipedia: articles as plain text, from the hub or from a dump."""
