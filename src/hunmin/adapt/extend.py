@@ -11,7 +11,7 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from hunmin.adapt.embeddings import Mixture, extend_embeddings, mean_mixture
-from hunmin.core.artifact import Artifact, load_artifact, write_artifact
+from hunmin.core.artifact import Artifact, check_output, load_artifact, write_artifact
 from hunmin.core.atomic import explain_disk_full
 from hunmin.models.load import load_unchanged
 from hunmin.models.quiet import without_progress_bars
@@ -61,6 +61,8 @@ def extend_model_folder(
         ArtifactMismatchError: The tokenizer has more ids than the model has rows.
         CorruptArtifactError: A file is damaged.
     """
+    inputs = known_inputs(source, donor)
+    check_output(output, "model", inputs)
     model = load_unchanged(source)
     result = extend_from_files(source, donor, texts, keep=keep, options=options)
     mixture = choose_mixture(result, initialization, texts)
@@ -68,7 +70,6 @@ def extend_model_folder(
         model, mixture, first_id=result.base.num_ids, num_ids=result.extended.num_ids
     )
     recipe = {**recipe_of(source, donor, options), "initialization": initialization}
-    inputs = known_inputs(source, donor)
     with write_artifact(output, "model", recipe=recipe, inputs=inputs) as draft:
         _save(model, result, source, draft.path)
         draft.facts.update(

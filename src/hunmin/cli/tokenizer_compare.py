@@ -89,14 +89,20 @@ def command(
     bytes, agreement with morpheme boundaries, and MB per CPU-second; with --output also intervals,
     kinds of boundaries, languages, sources, use of the vocabulary and plots.
     """
+    from hunmin.core.artifact import check_output
     from hunmin.core.figures import check_plotting
-    from hunmin.tokenizer.compare.compare import compare_tokenizers, write_comparison
+    from hunmin.tokenizer.compare.compare import (
+        REPORT_KIND,
+        compare_tokenizers,
+        write_comparison,
+    )
     from hunmin.tokenizer.compare.load import find_baseline, load_subject, name_paths
     from hunmin.tokenizer.compare.texts import read_texts
 
+    named = name_paths(tokenizers)
     if output is not None:
         check_plotting()
-    named = name_paths(tokenizers)
+        check_output(output, REPORT_KIND, _artifacts([path for _, path in named]))
     chosen = find_baseline(baseline, [pair.name for pair in named])
     subjects = [load_subject(path, name) for name, path in named]
     read = read_texts(texts, max_bytes=max_bytes)

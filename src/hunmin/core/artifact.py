@@ -135,8 +135,7 @@ def write_artifact(
     Note:
         On any exception the draft is removed and what lay at `path` stays as it was.
     """
-    _refuse_to_replace_foreign_folder(path, kind)
-    _refuse_to_replace_artifact(path, kind, inputs)
+    check_output(path, kind, inputs)
     with atomic_folder(path) as folder:
         draft = ArtifactDraft(folder)
         yield draft
@@ -152,6 +151,23 @@ def write_artifact(
             facts=draft.facts,
         )
         (folder / MANIFEST_NAME).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
+
+
+def check_output(path: Path, kind: str, inputs: Sequence[Artifact] = ()) -> None:
+    """Check that an artifact may be written: before work whose result would have no place.
+
+    Args:
+        path: Where it shall lie.
+        kind: Kind of the artifact.
+        inputs: Artifacts it is made from.
+
+    Raises:
+        ArtifactKindError: `path` holds an artifact of another kind or something that is none, and
+            it would be lost.
+        InputError: `path` is one of the inputs.
+    """
+    _refuse_to_replace_foreign_folder(path, kind)
+    _refuse_to_replace_artifact(path, kind, inputs)
 
 
 def _refuse_to_replace_foreign_folder(path: Path, kind: str) -> None:

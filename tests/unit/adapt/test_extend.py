@@ -16,8 +16,9 @@ from hunmin.adapt.extend import extend_model_folder
 from hunmin.cli.main import main
 from hunmin.cli.tokenizer import command
 from hunmin.core.artifact import load_artifact
-from hunmin.core.errors import ArtifactMismatchError, InputError
+from hunmin.core.errors import ArtifactKindError, ArtifactMismatchError, InputError
 from hunmin.models.load import load_model, load_unchanged
+from hunmin.tokenizer.extend import extend_tokenizer_folder
 from hunmin.tokenizer.extension.base import BaseTokenizer, load_base
 
 ROWS = 384
@@ -165,3 +166,14 @@ def test_the_command_names_what_is_missing(
         main(words)
     assert caught.value.code == 2
     assert problem in capsys.readouterr().err
+
+
+def test_a_place_that_is_taken_is_told_before_the_work(
+    source: Path, donor: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("mine", encoding="utf-8")
+    nothing = tmp_path / "no such texts"
+    for extend in (extend_model_folder, extend_tokenizer_folder):
+        with pytest.raises(ArtifactKindError, match="something that hunmin did not write"):
+            extend(source, donor, [nothing], tmp_path / "taken")

@@ -81,6 +81,7 @@ class Segmentation:
     def __init__(self, task: TrainingTask) -> None:
         self.task = task
         self.analysers = open_analysers(task)
+        _warn_of_unused(task)
         self._known = _analyse_sample(task, self.analysers)
 
     def batches(self) -> Iterator[SegmentedTexts]:
@@ -152,7 +153,6 @@ def open_analysers(task: TrainingTask) -> Mapping[str, Analyser]:
             task.analysers[language] = load_analyser(
                 spec.name, language, path=spec.path, words=words.get(language)
             )
-    _warn_of_unused(task, wanted)
     return task.analysers
 
 
@@ -170,8 +170,8 @@ def _count_words(task: TrainingTask, languages: Sequence[str]) -> dict[str, Mapp
     return {language: counter.counts for language, counter in counters.items()}
 
 
-def _warn_of_unused(task: TrainingTask, wanted: Mapping[str, AnalyserSpec]) -> None:
-    if task.spec.morphemes.analysers and not wanted:
+def _warn_of_unused(task: TrainingTask) -> None:
+    if task.spec.morphemes.analysers and not task.analysers:
         logger.warning(
             "no analyser is used: the sample has text in %s, the recipe has analysers for %s",
             ", ".join(sorted(task.sample.bytes_by_language)),

@@ -329,6 +329,8 @@ def test_errors_of_the_command(
         (["compare", folder], "nothing to compare on"),
         (["compare", folder, "--texts", str(text_file), "--baseline", "x"], "--baseline"),
         (["compare", folder, "--gold", str(tmp_path / "no.tsv")], "no.tsv"),
+        # Told before anything is compared: there is no such text.
+        (["compare", folder, "--texts", "no.txt", "--output", folder], "did not write"),
         (["inspect", "밥", "--merges", "--tokenizer", str(write("w", wordpiece()))], "no merges"),
     ):
         code, out, err = run(capsys, *arguments)
