@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from hunmin.core.spec import Spec
 from hunmin.text.encoding import check_encoding_name
@@ -14,25 +14,52 @@ from hunmin.text.languages import UNDETERMINED, LanguageTag
 SourceName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f/\\]+$")]
 
 
-class FieldNames(Spec):
-    """Which field of a JSON line or a Parquet row holds what."""
+def _column_number(value: object) -> object:
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number else value
 
-    text: str = "text"
-    """Field with the document's text."""
-    id: str | None = None
+
+FieldName = Annotated[str, BeforeValidator(_column_number), Field(min_length=1)]
+"""Name of a field, a path of names parted by dots, or the number of a column from 1."""
+
+
+class FieldNames(Spec):
+    """Which field of a JSON object, a Parquet row or a table's row holds what.
+
+    A dotted path (`data.paragraphs.context`) leads into nested objects; where it meets a list,
+    each member makes a document of its own.
+    """
+
+    text: FieldName = "text"
+    """Field with the document's text; `{title}\\n\\n{content}` builds it from several."""
+    id: FieldName | None = None
     """Field that names the document within its source; without it the text itself does."""
-    language: str | None = None
+    language: FieldName | None = None
     """Field with a BCP 47 tag; the source's language stands in where it is empty."""
-    license: str | None = None
+    license: FieldName | None = None
     """Field with the licence; the source's licence stands in where it is empty."""
-    group: str | None = None
+    group: FieldName | None = None
     """Field whose equal values must stay on one side of the split (author, film, page)."""
-    meta: tuple[str, ...] = ()
+    meta: tuple[FieldName, ...] = ()
     """Further fields to keep in the documents' `meta`."""
 
 
+Quote = Annotated[str, Field(min_length=1, max_length=1)]
+
+
+class TableLayout(Spec):
+    """How the rows of a CSV or TSV file are written."""
+
+    header: bool = True
+    """The first row names the columns; else `fields` names them by number, from 1."""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | Literal["auto"] = "auto"
+    """What parts the columns; `auto`: a comma in CSV, a tab in TSV."""
+    quote: Quote | Literal["auto", "none"] = "auto"
+    """What encloses values; doubled inside them. `auto`: `"` in CSV, none in TSV."""
+
+
 class FilesSource(Spec):
-    """Texts in files: .txt, .jsonl, .parquet; .gz and .zst are unpacked on the way."""
+    """Texts in files: .txt, .jsonl, .parquet, .csv, .tsv; .gz, .zst, .bz2, .xz are unpacked."""
 
     kind: Literal["files"] = "files"
     """Says that this is a source of files."""
@@ -44,8 +71,8 @@ class FilesSource(Spec):
     """BCP 47 tag of the language; `und` if it is not known."""
     license: str = "unknown"
     """Licence of the texts, an SPDX name where there is one."""
-    format: Literal["auto", "text", "jsonl", "parquet"] = "auto"
-    """How to read the files; `auto` goes by the name's ending."""
+    format: Literal["auto", "text", "jsonl", "json", "parquet", "csv", "tsv"] = "auto"
+    """How to read the files; `auto` goes by the name's ending. `json`: one document a file."""
     unit: Literal["file", "paragraph", "line"] = "paragraph"
     """What one document of a text file is; paragraphs are parted by empty lines."""
     encoding: Annotated[str, AfterValidator(check_encoding_name)] = "auto"
@@ -53,7 +80,9 @@ class FilesSource(Spec):
     undecodable: Literal["refuse", "reject"] = "refuse"
     """What to do with a line whose bytes do not fit: stop, or put it among the rejects."""
     fields: FieldNames = FieldNames()
-    """Names of fields in JSON lines and Parquet."""
+    """Names of fields in JSON, Parquet, CSV and TSV."""
+    table: TableLayout = TableLayout()
+    """How CSV and TSV files are written."""
 
     @property
     def source_name(self) -> str:

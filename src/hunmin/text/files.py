@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,8 @@ from hunmin.core.errors import InputError, MissingInputError, suggest
 from hunmin.text.encoding import detect_encoding
 from hunmin.text.lines import Line, read_lines
 
-COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
+"""Ending of a file's name -> how it is packed."""
 Advance = Callable[[int], None]
 
 
@@ -23,7 +25,7 @@ def read_text_lines(path: Path) -> Iterator[Line]:
     """Yield the lines of a text file, packed or not, in whatever encoding it is.
 
     Args:
-        path: A file; `.gz` and `.zst` are unpacked on the way.
+        path: A file; `.gz`, `.zst`, `.bz2` and `.xz` are unpacked on the way.
 
     Yields:
         Every line, the empty ones too.
@@ -52,32 +54,61 @@ def opened(
 
     Args:
         path: The file.
-        compression: gzip, zstd or None.
+        compression: gzip, zstd, bz2, xz or None.
         advance: Is told of the bytes taken from disk.
 
     Yields:
-        The unpacked bytes as a stream.
+        The unpacked bytes as a stream; members, frames and streams that follow each other are one.
 
     Raises:
-        InputError: The compressed data is damaged.
+        InputError: The compressed data is damaged or ends too early, or the file cannot be read.
     """
-    with path.open("rb", buffering=0) as raw:
+    with _open_raw(path) as raw:
         counted = cast(BinaryIO, raw if advance is None else _Counted(raw, advance))
+        if compression is None:
+            yield counted
+            return
+        if path.is_file() and path.stat().st_size == 0:
+            raise _damaged(path, compression, "the file is empty")
         try:
-            if compression is None:
-                yield counted
-            else:
-                native = pa.PythonFile(counted, mode="r")
-                with pa.CompressedInputStream(native, compression) as unpacked:
-                    yield unpacked
-        except (OSError, zlib.error) as error:
-            if compression is None or isinstance(error, InputError):
+            with _unpacked(counted, compression) as unpacked:
+                yield unpacked
+        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            if isinstance(error, InputError):
                 raise
-            raise InputError(
-                f"the {compression} data is damaged: {error}",
-                where=path,
-                hint="fetch or make the file again",
-            ) from error
+            raise _damaged(path, compression, str(error)) from error
+
+
+def _open_raw(path: Path) -> io.FileIO:
+    try:
+        return io.FileIO(path, "rb")
+    except FileNotFoundError as error:
+        raise missing_path(path) from error
+    except OSError as error:
+        raise InputError(
+            f"this file cannot be read: {error.strerror}",
+            where=path,
+            hint="check who may read it (ls -l), or leave it out",
+        ) from error
+
+
+@contextlib.contextmanager
+def _unpacked(stream: BinaryIO, compression: str) -> Iterator[BinaryIO]:
+    if compression == "xz":
+        with lzma.LZMAFile(stream) as file:
+            yield cast(BinaryIO, file)
+    else:
+        native = pa.PythonFile(stream, mode="r")
+        with pa.CompressedInputStream(native, compression) as file:
+            yield file
+
+
+def _damaged(path: Path, compression: str, problem: str) -> InputError:
+    return InputError(
+        f"the {compression} data is damaged: {problem}",
+        where=path,
+        hint="fetch or make the file again",
+    )
 
 
 class _Counted:
@@ -92,6 +123,12 @@ class _Counted:
         data = self._raw.read(size) or b""
         self._advance(len(data))
         return data
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
 
     def close(self) -> None:
         self.closed = True

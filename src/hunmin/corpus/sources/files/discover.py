@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,15 +13,18 @@ from hunmin.core.logs import get_logger
 from hunmin.corpus.spec import FilesSource
 from hunmin.text.files import COMPRESSIONS, missing_path
 
-Format = Literal["text", "jsonl", "parquet"]
+Format = Literal["text", "jsonl", "json", "parquet", "csv", "tsv"]
 _FORMATS: dict[str, Format] = {
     ".txt": "text",
     ".text": "text",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".parquet": "parquet",
+    ".csv": "csv",
+    ".tsv": "tsv",
 }
-_ALLOWED = ".txt, .jsonl (also .gz or .zst), .parquet"
+_ALLOWED = ".txt, .jsonl, .csv, .tsv (each also .gz, .zst, .bz2 or .xz), .parquet"
+_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 logger = get_logger(__name__)
 
 
@@ -34,7 +38,7 @@ class InputFile(NamedTuple):
     format: Format
     """How its content is laid out."""
     compression: str | None
-    """gzip, zstd or None."""
+    """gzip, zstd, bz2, xz or None."""
 
 
 def find_files(source: FilesSource) -> list[InputFile]:
@@ -78,6 +82,7 @@ def find_files(source: FilesSource) -> list[InputFile]:
 
 def _expand(path: str) -> Iterator[tuple[str, Path, bool]]:
     """Yield label, path and whether the user named this very file."""
+    refuse_address(path)
     if set(path) & set("*?["):
         root = _fixed_folder(path)
         matches = sorted(root.glob(str(Path(path).relative_to(root))))
@@ -96,6 +101,24 @@ def _expand(path: str) -> Iterator[tuple[str, Path, bool]]:
         yield from _labelled(target.rglob("*"), target.parent)
     else:
         yield target.name, target, True
+
+
+def refuse_address(path: str) -> None:
+    """Refuse an address of an object store or the web.
+
+    Args:
+        path: What the recipe names.
+
+    Raises:
+        InputError: It is an address.
+    """
+    if _ADDRESS.match(path):
+        raise InputError(
+            "addresses cannot be read, only paths on this machine",
+            where=path,
+            allowed="files, folders and globs",
+            hint="fetch the files first, or mount the store as a folder",
+        )
 
 
 def _labelled(paths: Iterable[Path], root: Path) -> Iterator[tuple[str, Path, bool]]:
@@ -129,8 +152,11 @@ def _input_file(label: str, path: Path, format_: str) -> InputFile | None:
 
 def _unknown_format(path: Path) -> InputError:
     hint = "set `format: text` in the source to read it as plain text"
-    if ".json" in path.suffixes:
-        hint = "write one JSON object a line: jq -c '.[]' FILE.json > FILE.jsonl"
+    if ".json" in map(str.lower, path.suffixes):
+        hint = (
+            "set `format: json` in the source to read a JSON document with `fields`, or write one "
+            "object a line: jq -c '.[]' FILE.json > FILE.jsonl"
+        )
     return InputError(
         "the format of this file is not known",
         where=path,

@@ -11,7 +11,7 @@ from hunmin.core.errors import InputError, suggest
 from hunmin.corpus.records import Record
 from hunmin.corpus.sources.files.discover import InputFile
 from hunmin.corpus.sources.files.fields import FieldReader
-from hunmin.corpus.sources.files.jsonl import NO_TEXT
+from hunmin.corpus.sources.files.paths import is_pattern, named_fields, text_fields
 from hunmin.corpus.spec import FilesSource
 
 _READ_ROWS = 4096
@@ -48,20 +48,14 @@ def read_parquet(
         number = 0
         for batch in parquet.iter_batches(batch_size=_READ_ROWS, columns=columns):
             for values in batch.to_pylist():
-                text = values[source.fields.text]
-                if text is None:
-                    yield reader.reject("", number, NO_TEXT, f"'{source.fields.text}' is null")
-                else:
-                    yield reader.record(values, text, number)
+                yield from reader.records(values, number)
                 number += 1
             advance(int(batch.num_rows * bytes_per_row))
 
 
 def _checked_columns(parquet: pq.ParquetFile, file: InputFile, source: FilesSource) -> list[str]:
-    fields = source.fields
     schema = parquet.schema_arrow
-    single = (fields.text, fields.id, fields.language, fields.license, fields.group)
-    wanted = list(dict.fromkeys(name for name in (*single, *fields.meta) if name is not None))
+    wanted = [_column(name, schema) for name in named_fields(source.fields)]
     for name in wanted:
         if name not in schema.names:
             raise InputError(
@@ -70,13 +64,25 @@ def _checked_columns(parquet: pq.ParquetFile, file: InputFile, source: FilesSour
                 given=f"the columns {', '.join(schema.names)}",
                 hint="name the columns in the source, for example `fields: {text: content}`",
             )
-    kind = schema.field(fields.text).type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+    _check_text_column(schema, file, source)
+    return list(dict.fromkeys(wanted))
+
+
+def _column(name: str, schema: pa.Schema) -> str:
+    """Return the column that a path begins with."""
+    return name if name in schema.names else name.split(".")[0]
+
+
+def _check_text_column(schema: pa.Schema, file: InputFile, source: FilesSource) -> None:
+    for name in text_fields(source.fields):
+        kind = schema.field(_column(name, schema)).type
+        is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        if is_pattern(source.fields) or pa.types.is_nested(kind) or is_text:
+            continue
         raise InputError(
-            f"the column '{fields.text}' does not hold text",
+            f"the column '{name}' does not hold text",
             where=file.path,
             given=str(kind),
             allowed="string",
             hint="name another column with `fields: {text: NAME}`",
         )
-    return wanted

@@ -1,14 +1,16 @@
-"""The `files` source: text, JSON lines and Parquet, streamed."""
+"""The `files` source: every format by its reader, streamed."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pyarrow as pa
 
 from hunmin.corpus.records import Record, batched, cut_records
+from hunmin.corpus.sources.files.delimited import read_delimited
 from hunmin.corpus.sources.files.discover import InputFile, find_files
+from hunmin.corpus.sources.files.json_document import read_json
 from hunmin.corpus.sources.files.jsonl import read_jsonl
 from hunmin.corpus.sources.files.parquet import read_parquet
 from hunmin.corpus.sources.files.text import read_text
@@ -16,6 +18,15 @@ from hunmin.corpus.spec import FilesSource
 from hunmin.text.encoding import detect_encoding
 from hunmin.text.files import Advance, opened
 from hunmin.text.lines import Line, read_lines
+
+LineReader = Callable[[Iterator[Line], InputFile, FilesSource], Iterator[Record]]
+LINE_READERS: Mapping[str, LineReader] = {
+    "jsonl": read_jsonl,
+    "json": read_json,
+    "csv": read_delimited,
+    "tsv": read_delimited,
+}
+"""Format -> what makes records of a file's lines; plain text and Parquet have ways of their own."""
 
 
 class FileReader:
@@ -49,10 +60,10 @@ class FileReader:
             yield from read_parquet(file, self._source, advance)
             return
         lines = _lines(file, self._source, advance)
-        if file.format == "jsonl":
-            yield from read_jsonl(lines, file, self._source)
-        else:
+        if file.format == "text":
             yield from read_text(lines, file, self._source, self._max_characters)
+        else:
+            yield from LINE_READERS[file.format](lines, file, self._source)
 
 
 def _lines(file: InputFile, source: FilesSource, advance: Advance) -> Iterator[Line]:

@@ -1,0 +1,48 @@
+"""What the tests of sources share: a corpus of one source, and its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from hunmin.corpus.build import build_corpus
+from hunmin.corpus.documents import read_documents, read_parts
+from hunmin.corpus.spec import CorpusSpec
+
+
+class Built(NamedTuple):
+    """The rows of a documents artifact."""
+
+    documents: list[dict[str, Any]]
+    rejects: list[dict[str, Any]]
+
+    @property
+    def texts(self) -> list[str]:
+        return [row["text"] for row in self.documents]
+
+    @property
+    def reasons(self) -> list[str]:
+        return [row["reason"] for row in self.rejects]
+
+
+Build = Callable[..., Built]
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    """Build a corpus from one source, given as in a recipe; other options are the corpus'."""
+
+    def run(source: dict[str, Any], **options: Any) -> Built:
+        recipe = {"sources": [source], "validation_fraction": 0, **options}
+        artifact = build_corpus(CorpusSpec.model_validate(recipe), tmp_path / "out")
+        train = read_documents(artifact, "train")
+        rejects = read_parts(artifact.path / "rejects")
+        return Built(
+            [row for batch in train for row in batch.to_pylist()],
+            [row for batch in rejects for row in batch.to_pylist()],
+        )
+
+    return run
