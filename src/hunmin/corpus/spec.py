@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -132,13 +132,46 @@ class WikipediaSource(Spec):
         return f"wikipedia-{self.edition or self.language}"
 
 
+class WikipediaDumpSource(Spec):
+    """Articles from a dump that Wikimedia publishes, wikitext turned into plain text."""
+
+    kind: Literal["wikipedia-dump"] = "wikipedia-dump"
+    """Says that this is a dump of Wikipedia or of another wiki of its kind."""
+    path: str
+    """The file `…-pages-articles-multistream.xml.bz2`; its index is not needed."""
+    language: LanguageTag
+    """BCP 47 tag of the articles."""
+    name: SourceName | None = None
+    """Name of the source in statistics; `wikipedia-LANGUAGE` by default."""
+    license: str = "CC-BY-SA-4.0 AND GFDL-1.3-or-later"
+    """Licence of the articles; dumps from before June 2023 are CC-BY-SA-3.0."""
+    namespaces: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    """Numbers of the namespaces to read; 0 holds the articles."""
+    disambiguation: bool = False
+    """Read pages that only list the meanings of a title too; redirects never are."""
+    title: bool = True
+    """Begin each text with its title, on a line of its own."""
+    categories: bool = False
+    """Keep the names of an article's categories in `meta`."""
+    templates: dict[str, str] = Field(default_factory=dict)
+    """Further templates that put text into a sentence, and what they show: `{lang: "{2}"}`."""
+
+    @property
+    def source_name(self) -> str:
+        """Name of the source in ids and statistics."""
+        return self.name or f"wikipedia-{self.language}"
+
+
 SourceSpec = Annotated[
-    FilesSource | HomeAssistantSource | WikipediaSource, Field(discriminator="kind")
+    FilesSource | HomeAssistantSource | WikipediaSource | WikipediaDumpSource,
+    Field(discriminator="kind"),
 ]
 
 
 class CorpusSpec(Spec):
     """From raw sources to documents: what is read, what is dropped, what is held out."""
+
+    INDIFFERENT: ClassVar[frozenset[str]] = frozenset({"num_workers"})
 
     sources: Annotated[tuple[SourceSpec, ...], Field(min_length=1)]
     """What is read, in this order; of equal texts the first one is kept."""
@@ -152,6 +185,8 @@ class CorpusSpec(Spec):
     """Longer texts are cut at line ends into documents of one group, in characters."""
     seed: int = 0
     """Another seed holds out other groups."""
+    num_workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Processes that read dumps and web pages; `auto`: one a core. The result is the same."""
 
 
 def _name_of(path: str) -> str:

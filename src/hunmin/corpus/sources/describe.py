@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from hunmin.corpus.sources.files.discover import find_files
-from hunmin.corpus.spec import CorpusSpec, FilesSource, SourceSpec, WikipediaSource
+from hunmin.corpus.spec import (
+    CorpusSpec,
+    FilesSource,
+    SourceSpec,
+    WikipediaDumpSource,
+    WikipediaSource,
+)
 
 UTTERANCE_PACKAGES = ("home-assistant-intents", "hassil")
 
@@ -34,6 +40,8 @@ def _describe(source: SourceSpec) -> Any:
         folder = source.path
         files = sorted(folder.rglob("*.parquet")) if folder is not None else []
         return [_describe_file(file.name, file) for file in files]
+    if isinstance(source, WikipediaDumpSource):
+        return [_describe_file(file.name, file) for file in [Path(source.path)] if file.exists()]
     return [_installed_version(name) for name in UTTERANCE_PACKAGES]
 
 

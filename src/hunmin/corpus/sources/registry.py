@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from hunmin.corpus.spec import (
     FilesSource,
     HomeAssistantSource,
     SourceSpec,
+    WikipediaDumpSource,
     WikipediaSource,
 )
 
@@ -38,9 +40,21 @@ def _wikipedia(source: WikipediaSource, spec: CorpusSpec) -> SourceReader:
     return WikipediaReader(source, spec.max_characters)
 
 
+def _wikipedia_dump(source: WikipediaDumpSource, spec: CorpusSpec) -> SourceReader:
+    from hunmin.corpus.sources.wikipedia.dump import WikipediaDumpReader
+
+    return WikipediaDumpReader(source, spec.max_characters, num_workers_of(spec))
+
+
+def num_workers_of(spec: CorpusSpec) -> int:
+    """Return the number of processes that readers may use."""
+    return (os.cpu_count() or 1) if spec.num_workers == "auto" else spec.num_workers
+
+
 READERS: Mapping[str, Callable[[Any, CorpusSpec], SourceReader]] = {
     "files": _files,
     "home-assistant": _home_assistant,
     "wikipedia": _wikipedia,
+    "wikipedia-dump": _wikipedia_dump,
 }
 """Kind of source -> what opens it."""

@@ -61,7 +61,7 @@ def test_second_member_cut_short_is_told(tmp_path: Path, build: Any, suffix: str
 def test_changed_bytes_in_the_middle_are_told(tmp_path: Path, build: Any, suffix: str) -> None:
     packed = bytearray(PACKERS[suffix](DATA))
     middle = len(packed) // 2
-    packed[middle : middle + 40] = bytes(40)
+    packed[middle : middle + 40] = b"\xa5" * 40
     (tmp_path / f"a.txt.{suffix}").write_bytes(packed)
     with pytest.raises(InputError, match="data is damaged"):
         build(files(tmp_path / f"a.txt.{suffix}"))
