@@ -1,0 +1,267 @@
+"""Characters that say nothing: controls, strays of layout, invisible marks, spaces of other widths.
+
+Run after `text.unicode.normalize`. Every rule has a name, so that what it did can be counted.
+
+Decisions:
+    Zero-width characters stay where they carry meaning: joiners after a letter of Arabic, Indic or
+    Mongolian scripts and in emoji, the zero-width space between letters of scripts without spaces
+    (a word boundary in Khmer, Thai, Lao, Burmese), the tags of flag emoji.
+    The ideographic space stays beside Japanese and Chinese characters, where it is punctuation
+    (after ？ and ！, between names); elsewhere it is a space.
+    Marks of direction (LRM, RLM, ALM) stay in texts with right-to-left letters, whose writers type
+    them. Embeddings, overrides and isolates go everywhere: they arrange a display and leave the
+    order of the letters alone, and overrides can hide text from a reader.
+    Jamo of chat (ㅋㅋ, ㅠㅠ) stay; half-width ones and single conjoining ones become these. Other
+    compatibility forms (full-width letters, ligatures) stay as written.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from hunmin.text.unicode import normalize
+
+Replacement = str | Callable[[re.Match[str]], str]
+
+# Letters and marks after which a joiner changes how a word is written: Arabic to N'Ko, the Indic
+# scripts to Sinhala, Tibetan to Burmese, Khmer, Mongolian, Balinese and Javanese, Adlam and others.
+_JOINED = (
+    "\u0620-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u18af\u1b00-\u1cff\ua840-\uabff"
+    "\ufb50-\ufdff\ufe70-\ufefc\U00010ac0-\U00010aff\U00011000-\U00011fff"
+    "\U0001e900-\U0001e95f"
+)
+_PICTOGRAPHS = "\u2190-\u2bff\u3030\u303d\ufe0f\U0001f000-\U0001faff"
+# Scripts that are written without spaces between words.
+_UNSPACED = (
+    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf"
+    "\ua980-\ua9df\uaa60-\uaa7f"
+)
+_EAST_ASIAN = (
+    "\u2e80-\u2fdf\u3001-\u312f\u3190-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff60"
+    "\uff66-\uff9f\U00020000-\U0003ffff"
+)
+_RIGHT_TO_LEFT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
+_COMPATIBILITY_JAMO = dict(
+    zip(
+        [*range(0x1100, 0x1113), *range(0x1161, 0x1176)],
+        "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ",
+        strict=True,
+    )
+)
+
+
+class Rule(NamedTuple):
+    """One kind of change."""
+
+    name: str
+    """As reports call it."""
+    pattern: str
+    """What is replaced."""
+    replacement: Replacement
+    """By what."""
+    unless: str | None = None
+    """A pattern: texts that hold it are left alone."""
+
+
+def _full_width(match: re.Match[str]) -> str:
+    # The normal form of half-width jamo are conjoining ones.
+    return unicodedata.normalize("NFKC", match[0]).translate(_COMPATIBILITY_JAMO)
+
+
+def _as_chat_jamo(match: re.Match[str]) -> str:
+    return match[0].translate(_COMPATIBILITY_JAMO)
+
+
+RULES = (
+    Rule("page break", r"[\v\f]", "\n"),
+    Rule("control character", r"[\0-\x08\x0e-\x1f\x7f-\x9f]", ""),
+    Rule("byte order mark", r"\ufeff", ""),
+    Rule("soft hyphen", r"\xad", ""),
+    Rule("direction override", r"[\u202a-\u202e\u2066-\u2069\u206a-\u206f]", ""),
+    Rule("direction mark", r"[\u200e\u200f\u061c]", "", unless=f"[{_RIGHT_TO_LEFT}]"),
+    Rule("zero-width space", rf"\u200b+(?:(?<![{_UNSPACED}]\u200b)|(?![{_UNSPACED}]))", ""),
+    Rule("zero-width joiner", rf"(?<![{_JOINED}{_PICTOGRAPHS}])[\u200c\u200d]+", ""),
+    Rule("invisible character", r"[\u2060-\u2065\ufff9-\ufffc\u3164\uffa0\u17b4\u17b5]", ""),
+    Rule("vowel separator", r"(?<![\u1820-\u18aa])\u180e", ""),
+    Rule("tag character", r"(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0001-\U000e007f]+", ""),
+    Rule("half-width letter", r"[\uff66-\uff9f\uffa1-\uffdc]+", _full_width),
+    Rule("single jamo", r"[\u1100-\u1112]+(?![\u1100-\u11a7\ua960-\ua97c])", _as_chat_jamo),
+    Rule(
+        "single jamo",
+        r"(?<![\u1100-\u11ff\ua960-\ua97c])[\u1161-\u1175]+(?![\u1160-\u11ff\ud7b0-\ud7fb])",
+        _as_chat_jamo,
+    ),
+    Rule("space", r"[\xa0\u1680\u2000-\u200a\u202f\u205f]", " "),
+    Rule("ideographic space", rf"(?<![{_EAST_ASIAN}\u3000])\u3000+(?![{_EAST_ASIAN}\u3000])", " "),
+    Rule("space at line end", r"[ \t\u3000]+(?=\n)", ""),
+    Rule("blank lines", r"\n{3,}", "\n\n"),
+)
+"""In the order in which they are applied."""
+
+RULE_NAMES = tuple(dict.fromkeys(rule.name for rule in RULES))
+_MAX_ROUNDS = 8
+
+
+class Cleaned(NamedTuple):
+    """A text and what was done to it."""
+
+    text: str
+    """The clean text."""
+    changes: dict[str, int]
+    """How many places each rule changed, by name; rules that changed none are left out."""
+
+
+def clean(text: str) -> Cleaned:
+    """Remove what carries no meaning from a text.
+
+    Args:
+        text: Normalised, see `text.unicode.normalize`.
+
+    Returns:
+        The text, the same object if nothing is wrong with it, and the changes. It is normalised
+        again where characters were removed. Cleaning it again changes nothing.
+    """
+    changes: Counter[str] = Counter()
+    for _ in range(_MAX_ROUNDS):
+        if not _is_suspicious(text):
+            break
+        # A removal may bring two characters together that call for another rule or compose.
+        before, text = text, normalize(_apply(text, changes))
+        if text == before:
+            break
+    return Cleaned(text, dict(changes))
+
+
+def _apply(text: str, changes: Counter[str]) -> str:
+    for rule, pattern, unless in _compiled():
+        if unless is not None and unless.search(text):
+            continue
+        text, number = pattern.subn(rule.replacement, text)
+        if number:
+            changes[rule.name] += number
+    return text
+
+
+@functools.cache
+def _compiled() -> tuple[tuple[Rule, re.Pattern[str], re.Pattern[str] | None], ...]:
+    return tuple(
+        (rule, re.compile(rule.pattern), re.compile(rule.unless) if rule.unless else None)
+        for rule in RULES
+    )
+
+
+def _is_suspicious(text: str) -> bool:
+    """Tell quickly whether any rule might find something."""
+    if text.isascii():
+        octets = text.encode()
+        if len(octets.translate(None, _ASCII_CONTROLS)) != len(octets):
+            return True
+        return _has_bad_line(np.frombuffer(octets, np.uint8))
+    units = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), np.uint16)
+    return bool(_suspicious_units().take(units).any()) or _has_bad_line(units)
+
+
+def _has_bad_line(units: npt.NDArray[Any]) -> bool:
+    """Tell whether a line ends with a space, or two empty ones follow each other."""
+    ends = np.flatnonzero(units == _LINE_FEED)
+    if not len(ends):
+        return False
+    last = units[ends - 1]
+    spaced = (last == _SPACE) | (last == _TAB) | (last == _IDEOGRAPHIC_SPACE)
+    return bool(spaced.any() or (ends[2:] - ends[:-2] == 2).any())
+
+
+_TAB, _LINE_FEED, _SPACE, _IDEOGRAPHIC_SPACE = 0x09, 0x0A, 0x20, 0x3000
+_ASCII_CONTROLS = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
+
+
+@functools.cache
+def _suspicious_units() -> npt.NDArray[np.bool_]:
+    """Which 16-bit units a rule may find; high surrogates stand for all characters behind them."""
+    table = np.zeros(0x10000, np.bool_)
+    for first, last in _SUSPICIOUS:
+        table[first : last + 1] = True
+    table[[0x09, 0x0A, 0x0D]] = False
+    return table
+
+
+# Ranges of 16-bit units. 0xDB40 begins the tag characters.
+_SUSPICIOUS = (
+    (0x00, 0x1F),
+    (0x7F, 0xA0),
+    (0xAD, 0xAD),
+    (0x61C, 0x61C),
+    (0x1100, 0x1112),
+    (0x1161, 0x1175),
+    (0x1680, 0x1680),
+    (0x17B4, 0x17B5),
+    (0x180E, 0x180E),
+    (0x2000, 0x200F),
+    (0x202A, 0x202F),
+    (0x205F, 0x206F),
+    (0x3000, 0x3000),
+    (0x3164, 0x3164),
+    (0xDB40, 0xDB40),
+    (0xFEFF, 0xFEFF),
+    (0xFF66, 0xFFDC),
+    (0xFFF9, 0xFFFC),
+)
+
+
+@dataclass(frozen=True)
+class CleanText:
+    """Kernel: cleans the texts of a batch.
+
+    Args:
+        report: Whether to add a column `cleaning` that names the rules which changed a text.
+    """
+
+    report: bool = False
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Clean the column `text`.
+
+        Args:
+            batch: Any batch with a column `text`; nulls stay null.
+
+        Returns:
+            The batch with clean texts; the same if no text needed it.
+        """
+        texts = batch["text"].to_pylist()
+        cleaned = [Cleaned("", {}) if text is None else clean(text) for text in texts]
+        new = [
+            None if text is None else done.text for text, done in zip(texts, cleaned, strict=True)
+        ]
+        if any(done.changes for done in cleaned) or new != texts:
+            index = batch.schema.get_field_index("text")
+            field = batch.schema.field(index)
+            batch = batch.set_column(index, field, pa.array(new, field.type))
+        if not self.report:
+            return batch
+        names = pa.array([sorted(done.changes) for done in cleaned], pa.list_(pa.string()))
+        return batch.append_column("cleaning", names)
+
+
+def count_changes(texts: Sequence[str]) -> Mapping[str, int]:
+    """Count the places that cleaning would change.
+
+    Args:
+        texts: Normalised texts.
+
+    Returns:
+        By name of the rule, in the order of `RULE_NAMES`; rules that change nothing are left out.
+    """
+    total: Counter[str] = Counter()
+    for text in texts:
+        total.update(clean(text).changes)
+    return {name: total[name] for name in RULE_NAMES if total[name]}
