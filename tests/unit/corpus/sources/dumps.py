@@ -38,8 +38,8 @@ KOREAN = WikiPage(
 }}
 [[파일:Seoul.jpg|섬네일|[[한강]]의 밤 [http://x.org 출처]]]
 '''서울'''({{llang|en|Seoul}}, {{한자|京城}})은 [[대한민국]]의 [[수도 (행정 구역)|수도]]이다.<ref \
-name="a">{{웹 인용|제목=서울|url=http://a}}</ref><ref name="b" /> 넓이는 {{convert|605|km2}}이며&nbsp;\
-{{모르는 틀|{{안쪽|x}}}}''천만''이 산다.<!-- 주석 {{ -->
+name="a">{{웹 인용|제목=서울|url=http://a}}</ref><ref name="b" /> 넓이는 {{convert|605|km2}}\
+이며&nbsp;{{모르는 틀|{{안쪽|x}}}}''천만''이 산다.<!-- 주석 {{ -->
 
 == 역사 ==
 {{본문|서울의 역사}}
@@ -120,12 +120,8 @@ def export(pages: Sequence[WikiPage]) -> str:
 
 def multistream(pages: Sequence[WikiPage], per_stream: int = 100) -> bytes:
     xml = [page_xml(page, number) for number, page in enumerate(pages, 1)]
-    parts = [
-        HEAD,
-        *("".join(xml[n : n + per_stream]) for n in range(0, len(xml), per_stream)),
-        FOOT,
-    ]
-    return b"".join(bz2.compress(part.encode()) for part in parts)
+    streams = ["".join(xml[n : n + per_stream]) for n in range(0, len(xml), per_stream)]
+    return b"".join(bz2.compress(part.encode()) for part in (HEAD, *streams, FOOT))
 
 
 def cut_anywhere(pages: Sequence[WikiPage], size: int) -> bytes:

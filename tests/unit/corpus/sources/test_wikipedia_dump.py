@@ -125,7 +125,7 @@ def test_malformed_pages_are_rejected(tmp_path: Path, build: Any) -> None:
     (tmp_path / "a.xml").write_text(xml, encoding="utf-8")
     built = build(source(tmp_path / "a.xml"), num_workers=1)
     assert built.reasons == ["malformed page"]
-    assert "its end is missing" in json.loads(built.rejects[0]["meta"])["problem"]
+    assert json.loads(built.rejects[0]["meta"])["problem"] == "no </page>"
     assert len(built.documents) == 2
 
 

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 PAGE_START, PAGE_END = b"<page>", b"</page>"
-_PAGE = re.compile(r"<page>(.*?)</page>", re.DOTALL)
 _TITLE = re.compile(r"<title>([^<]*)</title>")
 _NAMESPACE = re.compile(r"<ns>(-?\d+)</ns>")
 _ID = re.compile(r"<id>(\d+)</id>")
 _TEXT = re.compile(r"<text\b[^<>]*?(?:/>|>([^<]*)</text>)")
 _NAMES = re.compile(r'<namespace key="(-?\d+)"[^<>]*?(?:/>|>([^<]*)</namespace>)')
 _BASE = re.compile(r"<base>([^<]*)</base>")
+# The ampersand comes last: what it escapes is text.
+_ESCAPES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&"))
 MALFORMED = "malformed page"
 
 
@@ -73,27 +74,37 @@ def parse_pages(xml: str) -> Iterator[Page]:
     Yields:
         Every page; one without number, title or text comes with its problem.
     """
-    for match in _PAGE.finditer(xml):
-        yield _parse_page(match[1])
+    for part in xml.split("<page>")[1:]:
+        page, end, _ = part.partition("</page>")
+        yield _parse_page(page, is_whole=bool(end))
 
 
-def _parse_page(xml: str) -> Page:
+def _parse_page(xml: str, *, is_whole: bool) -> Page:
     head, revision, rest = xml.rpartition("<revision>")
     title, namespace, page_id = _TITLE.search(head), _NAMESPACE.search(head), _ID.search(head)
     text, version = _TEXT.search(rest), _ID.search(rest)
     parts = {"title": title, "id": page_id, "revision": revision, "text": text}
     missing = [f"no <{name}>" for name, part in parts.items() if not part]
-    if "<page>" in xml:
-        missing = ["a page inside the page: its end is missing"]
+    if not is_whole:
+        missing = ["no </page>"]
     return Page(
         id=page_id[1] if page_id else "",
-        title=html.unescape(title[1]) if title else "",
+        title=_unescape(title[1]) if title else "",
         namespace=int(namespace[1]) if namespace else 0,
         revision=version[1] if version else "",
         is_redirect="<redirect " in head,
-        wikitext=html.unescape(text[1] or "") if text else "",
+        wikitext=_unescape(text[1] or "") if text else "",
         problem=missing[0] if missing else "",
     )
+
+
+def _unescape(text: str) -> str:
+    """Undo the escapes of XML; an export has no others but numbers."""
+    if "&#" in text:
+        return html.unescape(text)
+    for escape, character in _ESCAPES:
+        text = text.replace(escape, character)
+    return text
 
 
 def outer_parts(data: bytes) -> tuple[bytes, bytes, bytes]:

@@ -40,20 +40,20 @@ _EXTERNAL = re.compile(r"\[(?:https?:|ftp:|mailto:)?//[^\s\[\]<>]*[ \t]*([^\[\]\
 _LINK = re.compile(r"\[\[([^\[\]]*+(?:\[(?!\[)[^\[\]]*+\](?!\])[^\[\]]*+)*+)\]\]")
 _BREAK = re.compile(r"<(?:br|hr|/p|/div|/li|/tr|/blockquote)\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
-_QUOTES = re.compile("'{2,}")
+_QUOTES = re.compile("''+")
 _SWITCH = re.compile(r"__[^\W\d_]{3,}__")
 _HEADING = re.compile(r"^(={1,6})[ \t]*(.*?)[ \t]*\1[ \t]*$", re.MULTILINE)
-_LIST = re.compile(r"^([*#:;]+)[ \t]*", re.MULTILINE)
-_RULE = re.compile(r"^-{4,}[ \t]*", re.MULTILINE)
-_EMPTY_BRACKETS = re.compile(r"[ \t]*(?:\([\s,;:·、，；/-]*\)|（[\s,;:·、，；/-]*）)")
-_BRACKET_START = re.compile(r"(?<=[(（])[\s,;:、，；]+")
-_BRACKET_END = re.compile(r"[\s,;:、，；]+(?=[)）])")
-_BLANKS = re.compile(r"[ \t]{2,}")
-_LINE_EDGES = re.compile(r"[ \t]+$|^[ \t]+", re.MULTILINE)
-_EMPTY_LINES = re.compile(r"\n{3,}")
-_EMPTY_ITEMS = re.compile(r"^-[ \t]*$\n?", re.MULTILINE)
+_LIST = re.compile(r"\n[*#:;]*([*#:;]) *")
+_RULE = re.compile(r"\n-----* *")
+_BLANKS = re.compile("  +")
+_EMPTY_ITEMS = re.compile(r"\n- *(?=\n)")
+_EMPTY_LINES = re.compile(r"\n\n\n+")
 _INTERLANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z-]+)?\Z|simple\Z")
 _ARGUMENT = re.compile(r"\{(-?\d+)\}")
+# Stands for a template that was left out, until the words around it are known.
+_GAP = "\x04"
+_ARGUMENT_EDGES = " \t\n\x04"
+_SEPARATORS, _OPENING, _CLOSING = " \n,;:·、，；/", "(（", ")）"
 _VARIANT = re.compile(r"-\{([^{}]*)\}-")
 
 
@@ -98,7 +98,9 @@ class Wikitext:
         if "-{" in text:
             text = _VARIANT.sub(_first_variant, text)
         text = _until_stable(text, "{{", lambda rest: _TEMPLATE.sub(self._template, rest))
-        return _TEMPLATE_REST.sub("", text) if "{{" in text or "}}" in text else text
+        if "{{" in text or "}}" in text:
+            text = _TEMPLATE_REST.sub("", text)
+        return _close_gaps(text) if _GAP in text else text
 
     def _template(self, match: re.Match[str]) -> str:
         name, _, rest = match[1].partition("|")
@@ -106,7 +108,7 @@ class Wikitext:
         shown = self.templates.get(name)
         if shown is None:
             if not _compiled(self.pattern).fullmatch(name):
-                return ""
+                return _GAP
             shown = "{1}"
         return _show(shown, _arguments(rest))
 
@@ -130,8 +132,8 @@ class Wikitext:
 def _set_aside(text: str) -> tuple[str, list[str]]:
     """Take out comments, and put what is no wikitext under a mark."""
     kept: list[str] = []
-    if "\x02" in text:
-        text = text.replace("\x02", "")
+    if "\x02" in text or _GAP in text:
+        text = text.replace("\x02", "").replace(_GAP, "")
     if "<" not in text:
         return text, kept
 
@@ -173,9 +175,9 @@ def _arguments(rest: str) -> list[str]:
     for part in rest.split("|"):
         name, equals, value = part.partition("=")
         if not equals:
-            unnamed.append(part.strip())
+            unnamed.append(part.strip(_ARGUMENT_EDGES))
         elif name.strip().isdecimal():
-            unnamed.append(value.strip())
+            unnamed.append(value.strip(_ARGUMENT_EDGES))
     return unnamed
 
 
@@ -195,7 +197,7 @@ def _show(shown: str, arguments: list[str]) -> str:
     if not missing:
         return text
     # Half of what a template shows reads worse than its first argument alone.
-    return arguments[0] if arguments and "{1}" in shown else ""
+    return arguments[0] if arguments and arguments[0] and "{1}" in shown else _GAP
 
 
 def _first_variant(match: re.Match[str]) -> str:
@@ -204,23 +206,46 @@ def _first_variant(match: re.Match[str]) -> str:
     return first.partition(":")[2] or first
 
 
+def _close_gaps(text: str) -> str:
+    """Take what only held left-out templates apart: brackets around them, commas beside them."""
+    first, *others = text.split(_GAP)
+    closed: list[str] = []
+    left = first
+    for right in others:
+        while closed and not left.strip(_SEPARATORS):
+            left = closed.pop() + left
+        left, right = _close_gap(left, right)
+        closed.append(left)
+        left = right
+    return "".join([*closed, left])
+
+
+def _close_gap(left: str, right: str) -> tuple[str, str]:
+    before, after = left.rstrip(_SEPARATORS), right.lstrip(_SEPARATORS)
+    opens, closes = before[-1:] in _OPENING, after[:1] in _CLOSING
+    if before and opens and after and closes:
+        return before[:-1].rstrip(" "), after[1:]
+    if (before and opens) or (after and closes):
+        return before, after
+    return left, right
+
+
 def _tidy(text: str) -> str:
     if "<" in text:
         text = _TAG.sub("", _BREAK.sub("\n", text))
     if "&" in text:
         text = html.unescape(text).replace("\xa0", " ")
-    text = _QUOTES.sub("", text) if "''" in text else text
+    text = _QUOTES.sub("", text)
     text = _SWITCH.sub("", text) if "__" in text else text
-    text = _RULE.sub("", text)
-    if "(" in text or "（" in text:
-        text = _BRACKET_END.sub("", _BRACKET_START.sub("", _EMPTY_BRACKETS.sub("", text)))
-    text = _LIST.sub(_list_item, text)
-    text = _EMPTY_ITEMS.sub("", _LINE_EDGES.sub("", _BLANKS.sub(" ", text)))
+    text = "\n" + text.replace("\t", " ") + "\n"
+    text = _RULE.sub("\n", text) if "----" in text else text
+    text = _BLANKS.sub(" ", _LIST.sub(_list_item, text))
+    text = _EMPTY_ITEMS.sub("", text.replace(" \n", "\n").replace("\n ", "\n"))
     return _EMPTY_LINES.sub("\n\n", _without_empty_sections(text))
 
 
 def _list_item(match: re.Match[str]) -> str:
-    return "- " if match[1][-1] in "*#" else ""
+    return "\n- " if match[1] in "*#" else "\n"
 
 
 def _without_empty_sections(text: str) -> str:
