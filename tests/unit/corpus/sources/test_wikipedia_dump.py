@@ -124,8 +124,9 @@ def test_malformed_pages_are_rejected(tmp_path: Path, build: Any) -> None:
     xml = xml.replace("<title>Seoul</title>", "").replace("</revision>\n  </page>", "", 1)
     (tmp_path / "a.xml").write_text(xml, encoding="utf-8")
     built = build(source(tmp_path / "a.xml"), num_workers=1)
-    assert built.reasons == ["malformed page"]
-    assert json.loads(built.rejects[0]["meta"])["problem"] == "no </page>"
+    assert built.reasons == ["malformed page"] * 2
+    problems = [json.loads(row["meta"])["problem"] for row in built.rejects]
+    assert problems == ["no </page>", "no <title>"]
     assert len(built.documents) == 2
 
 
