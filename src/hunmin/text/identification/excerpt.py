@@ -1,0 +1,47 @@
+"""The part of a text that tells its language: its first letters, without code and addresses."""
+
+from __future__ import annotations
+
+import re
+
+# What stands in texts of every language and reads like English to a classifier.
+_NOISE = re.compile(
+    r"""
+      ```.*?(?:```|\Z)                                  # blocks and pieces of code in Markdown
+    | `[^`\n]{1,200}`
+    | <(?:script|style)\b.*?(?:</(?:script|style)>|\Z)
+    | </?[A-Za-z][^<>]{0,300}>                          # tags
+    | &\#?[A-Za-z0-9]{1,10};
+    | (?:https?|ftp)://[^\s<>"'()]+ | \bwww\.[^\s<>"'()]+
+    | [\w.+-]{1,64}@[A-Za-z0-9-]{1,63}\.[A-Za-z0-9.-]+  # addresses of people
+    | [A-Za-z_][\w-]*(?:(?:\.|::|->|/|\\)[A-Za-z_][\w-]*)+(?:\(\))?   # names: a.b, a::b, a/b
+    | \b(?:[A-Za-z0-9]+_+)+[A-Za-z0-9]*                 # names: a_b
+    | \b[a-z]+[A-Z][A-Za-z]*                            # names: aB
+    | [0-9]+
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_SPACES = re.compile(r"\s{2,}")
+_LETTERS_PER_CHARACTER = 0.5
+_MAX_WINDOWS = 4
+
+
+def excerpt(text: str, num_letters: int) -> str:
+    """Return the beginning of a text as far as it tells the language.
+
+    Args:
+        text: Any text.
+        num_letters: About how many characters to return at most; positive.
+
+    Returns:
+        Up to `num_letters` characters without code, markup, addresses and digits. A text that
+        begins with much of those is read on, up to eight times as far.
+    """
+    window = int(num_letters / _LETTERS_PER_CHARACTER)
+    found = ""
+    for start in range(0, min(len(text), _MAX_WINDOWS * window), window):
+        piece = _NOISE.sub(" ", text[start : start + window])
+        found += _SPACES.sub(" ", piece)
+        if len(found) >= num_letters:
+            break
+    return found[:num_letters]
