@@ -1,0 +1,1 @@
+"""Decontamination: evaluation items that stand in documents, found, reported and kept out."""
