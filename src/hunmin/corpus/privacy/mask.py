@@ -112,6 +112,8 @@ def _matches(
     """Yield the accepted matches of a window, with offsets in the whole text."""
     folded = fold(text[start:end])
     for pattern in patterns:
+        if not pattern.may_match(folded.text):
+            continue
         position = 0
         while match := pattern.regex.search(folded.text, position):
             position = match.end()

@@ -59,6 +59,7 @@ class Pattern:
     name: str
     type: str
     scan: str
+    needs: tuple[str, ...]
     regex: re.Pattern[str]
     validator: Validator | None
     languages: frozenset[str]
@@ -67,6 +68,10 @@ class Pattern:
     after: int
     unless: Words | None
     origin: str
+
+    def may_match(self, window: str) -> bool:
+        """Tell quickly whether a folded window can hold this format."""
+        return not self.needs or any(part in window for part in self.needs)
 
     def accepts(self, candidate: Candidate, language: str) -> bool:
         """Tell whether a match stands where this format is meant.
@@ -144,6 +149,7 @@ def _parse(
         name=entry["name"],
         type=_known(entry["type"], PRIVACY_TYPES, "type", where),
         scan=_known(entry["scan"], tuple(SCANS), "scan", where),
+        needs=tuple(entry.get("needs", ())),
         regex=_compile(entry["regex"], macros, where),
         validator=validator
         and VALIDATORS[_known(validator, tuple(VALIDATORS), "validator", where)],
