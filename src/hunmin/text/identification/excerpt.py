@@ -22,8 +22,9 @@ _NOISE = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _SPACES = re.compile(r"\s{2,}")
-_LETTERS_PER_CHARACTER = 0.5
-_MAX_WINDOWS = 4
+# How far to read, in multiples of what is wanted, and the share of it that will do.
+_REACHES = (1.25, 4, 8)
+_ENOUGH = 0.75
 
 
 def excerpt(text: str, num_letters: int) -> str:
@@ -37,11 +38,11 @@ def excerpt(text: str, num_letters: int) -> str:
         Up to `num_letters` characters without code, markup, addresses and digits. A text that
         begins with much of those is read on, up to eight times as far.
     """
-    window = int(num_letters / _LETTERS_PER_CHARACTER)
     found = ""
-    for start in range(0, min(len(text), _MAX_WINDOWS * window), window):
-        piece = _NOISE.sub(" ", text[start : start + window])
-        found += _SPACES.sub(" ", piece)
-        if len(found) >= num_letters:
+    for reach in _REACHES:
+        end = int(num_letters * reach)
+        found = _SPACES.sub(" ", _NOISE.sub(" ", text[:end]))
+        # From the start each time: a block of code may have been cut.
+        if len(found) >= num_letters * _ENOUGH or end >= len(text):
             break
     return found[:num_letters]
