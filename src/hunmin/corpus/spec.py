@@ -23,6 +23,9 @@ FieldName = Annotated[str, BeforeValidator(_column_number), Field(min_length=1)]
 """Name of a field, a path of names parted by dots, or the number of a column from 1."""
 
 
+Extractor = Literal["quick", "quality"]
+
+
 class FieldNames(Spec):
     """Which field of a JSON object, a Parquet row or a table's row holds what.
 
@@ -71,8 +74,8 @@ class FilesSource(Spec):
     """BCP 47 tag of the language; `und` if it is not known."""
     license: str = "unknown"
     """Licence of the texts, an SPDX name where there is one."""
-    format: Literal["auto", "text", "jsonl", "json", "parquet", "csv", "tsv"] = "auto"
-    """How to read the files; `auto` goes by the name's ending. `json`: one document a file."""
+    format: Literal["auto", "text", "jsonl", "json", "parquet", "csv", "tsv", "html"] = "auto"
+    """How to read the files; `auto` goes by the name's ending. `json`, `html`: only if told."""
     unit: Literal["file", "paragraph", "line"] = "paragraph"
     """What one document of a text file is; paragraphs are parted by empty lines."""
     encoding: Annotated[str, AfterValidator(check_encoding_name)] = "auto"
@@ -83,6 +86,8 @@ class FilesSource(Spec):
     """Names of fields in JSON, Parquet, CSV and TSV."""
     table: TableLayout = TableLayout()
     """How CSV and TSV files are written."""
+    extractor: Extractor = "quick"
+    """How the text of an HTML page is found: `quick`, or `quality`, a tenth as fast."""
 
     @property
     def source_name(self) -> str:
@@ -162,8 +167,34 @@ class WikipediaDumpSource(Spec):
         return self.name or f"wikipedia-{self.language}"
 
 
+class WarcSource(Spec):
+    """Pages of web archives (WARC): text of HTML responses, or of text that was extracted (WET).
+
+    The pages of a host are one group: they share menus, notices and often whole texts, so a page
+    held out would not be new to a model that saw its neighbours.
+    """
+
+    kind: Literal["warc"] = "warc"
+    """Says that this is a source of web archives."""
+    paths: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Archives (.warc, .warc.gz, .warc.zst), folders of them, and globs."""
+    name: SourceName | None = None
+    """Name of the source in statistics; the first path's name by default."""
+    language: LanguageTag = UNDETERMINED
+    """BCP 47 tag of the language; `und` if it is not known."""
+    license: str = "unknown"
+    """Licence of the texts, an SPDX name where there is one."""
+    extractor: Extractor = "quick"
+    """How the text of a page is found: `quick`, or `quality`, a tenth as fast."""
+
+    @property
+    def source_name(self) -> str:
+        """Name of the source in ids and statistics."""
+        return self.name or _name_of(self.paths[0])
+
+
 SourceSpec = Annotated[
-    FilesSource | HomeAssistantSource | WikipediaSource | WikipediaDumpSource,
+    FilesSource | HomeAssistantSource | WikipediaSource | WikipediaDumpSource | WarcSource,
     Field(discriminator="kind"),
 ]
 

@@ -11,6 +11,7 @@ from hunmin.corpus.spec import (
     CorpusSpec,
     FilesSource,
     SourceSpec,
+    WarcSource,
     WikipediaDumpSource,
     WikipediaSource,
 )
@@ -40,6 +41,10 @@ def _describe(source: SourceSpec) -> Any:
         folder = source.path
         files = sorted(folder.rglob("*.parquet")) if folder is not None else []
         return [_describe_file(file.name, file) for file in files]
+    if isinstance(source, WarcSource):
+        from hunmin.corpus.sources.web.warc import find_archives
+
+        return [_describe_file(label, path) for label, path in find_archives(source)]
     if isinstance(source, WikipediaDumpSource):
         return [_describe_file(file.name, file) for file in [Path(source.path)] if file.exists()]
     return [_installed_version(name) for name in UTTERANCE_PACKAGES]

@@ -12,6 +12,7 @@ from hunmin.corpus.spec import (
     FilesSource,
     HomeAssistantSource,
     SourceSpec,
+    WarcSource,
     WikipediaDumpSource,
     WikipediaSource,
 )
@@ -46,6 +47,12 @@ def _wikipedia_dump(source: WikipediaDumpSource, spec: CorpusSpec) -> SourceRead
     return WikipediaDumpReader(source, spec.max_characters, num_workers_of(spec))
 
 
+def _warc(source: WarcSource, spec: CorpusSpec) -> SourceReader:
+    from hunmin.corpus.sources.web.warc import WarcReader
+
+    return WarcReader(source, spec.max_characters, num_workers_of(spec))
+
+
 def num_workers_of(spec: CorpusSpec) -> int:
     """Return the number of processes that readers may use."""
     return (os.cpu_count() or 1) if spec.num_workers == "auto" else spec.num_workers
@@ -56,5 +63,6 @@ READERS: Mapping[str, Callable[[Any, CorpusSpec], SourceReader]] = {
     "home-assistant": _home_assistant,
     "wikipedia": _wikipedia,
     "wikipedia-dump": _wikipedia_dump,
+    "warc": _warc,
 }
 """Kind of source -> what opens it."""

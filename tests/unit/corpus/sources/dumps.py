@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import bz2
 from collections.abc import Sequence
-from html import escape
 from typing import NamedTuple
+from xml.sax.saxutils import escape
 
 HEAD = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11" xml:lang="ko">
   <siteinfo>

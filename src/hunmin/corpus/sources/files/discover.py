@@ -13,7 +13,7 @@ from hunmin.core.logs import get_logger
 from hunmin.corpus.spec import FilesSource
 from hunmin.text.files import COMPRESSIONS, missing_path
 
-Format = Literal["text", "jsonl", "json", "parquet", "csv", "tsv"]
+Format = Literal["text", "jsonl", "json", "parquet", "csv", "tsv", "html"]
 _FORMATS: dict[str, Format] = {
     ".txt": "text",
     ".text": "text",
@@ -58,7 +58,7 @@ def find_files(source: FilesSource) -> list[InputFile]:
     found: dict[Path, InputFile] = {}
     skipped: Counter[str] = Counter()
     for path in source.paths:
-        for label, file, was_named in _expand(path):
+        for label, file, was_named in expand_path(path):
             known = _input_file(label, file, source.format)
             if known is not None:
                 found.setdefault(file.resolve(), known)
@@ -80,8 +80,16 @@ def find_files(source: FilesSource) -> list[InputFile]:
     return sorted(found.values(), key=lambda file: (file.label, str(file.path)))
 
 
-def _expand(path: str) -> Iterator[tuple[str, Path, bool]]:
-    """Yield label, path and whether the user named this very file."""
+def expand_path(path: str) -> Iterator[tuple[str, Path, bool]]:
+    """Yield label, path and whether the user named this very file.
+
+    Args:
+        path: A file, a folder or a glob.
+
+    Raises:
+        MissingInputError: It does not exist, or the glob matches nothing.
+        InputError: It is an address.
+    """
     refuse_address(path)
     if set(path) & set("*?["):
         root = _fixed_folder(path)
@@ -157,6 +165,8 @@ def _unknown_format(path: Path) -> InputError:
             "set `format: json` in the source to read a JSON document with `fields`, or write one "
             "object a line: jq -c '.[]' FILE.json > FILE.jsonl"
         )
+    if {".html", ".htm"} & set(map(str.lower, path.suffixes)):
+        hint = "set `format: html` in the source to read the text of the page"
     return InputError(
         "the format of this file is not known",
         where=path,

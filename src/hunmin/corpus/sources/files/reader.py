@@ -59,6 +59,11 @@ class FileReader:
         if file.format == "parquet":
             yield from read_parquet(file, self._source, advance)
             return
+        if file.format == "html":
+            from hunmin.corpus.sources.web.html import read_html
+
+            yield from read_html(file, self._source, advance)
+            return
         lines = _lines(file, self._source, advance)
         if file.format == "text":
             yield from read_text(lines, file, self._source, self._max_characters)
