@@ -1,0 +1,103 @@
+"""The spoken form of a text: what a recogniser of speech would write."""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+import unicodedata
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from hunmin.text.languages import UNDETERMINED, base_language
+from hunmin.text.spoken.korean import read_korean
+from hunmin.text.spoken.numbers import read_numbers
+
+_SPACES = re.compile(r"\s+")
+# Languages in which the small letter of I has no dot.
+_DOTLESS = frozenset({"tr", "az", "crh", "gag", "kaa", "tt"})
+_DOTLESS_SMALL = {ord("I"): "ı", ord("İ"): "i"}
+_APOSTROPHES = "'’ʼ"
+
+
+def spoken_form(text: str, language: str) -> str:
+    """Write a text as it is spoken: words for numbers, no capitals, no punctuation.
+
+    Args:
+        text: NFC.
+        language: A canonical language tag; `und` keeps the digits.
+
+    Returns:
+        One line without white space around it; empty for a text of punctuation alone. Applying it
+        twice changes nothing.
+
+    Raises:
+        MissingExtraError: unicode-rbnf is not installed; Korean does without.
+
+    Note:
+        Korean: numbers, counters, dates, times, units, currencies, telephone numbers. About 17
+        languages (data/languages.yaml): whole numbers, decimals, per cent, and years where they
+        have a reading of their own. Some 60 more: whole numbers. All others keep their digits.
+        Abbreviations, foreign words, symbols of currency outside Korean are not read.
+    """
+    base = base_language(language)
+    if base == "ko":
+        text = read_korean(text)
+    elif base != UNDETERMINED and _has_digits(text):
+        text = read_numbers(text, base)
+    lowered = (text.translate(_DOTLESS_SMALL) if base in _DOTLESS else text).lower()
+    bare = _silent().sub(_between, unicodedata.normalize("NFC", lowered))
+    return _SPACES.sub(" ", bare).strip()
+
+
+def _has_digits(text: str) -> bool:
+    return any(digit in text for digit in "0123456789")
+
+
+def _between(match: re.Match[str]) -> str:
+    """Return nothing for an apostrophe or a mark within a number, else a space."""
+    return match[0] if match["kept"] else " "
+
+
+@functools.cache
+def _silent() -> re.Pattern[str]:
+    """Return what matches punctuation and symbols; group `kept` where they belong to a word."""
+    kept = rf"(?<=\w)[{_APOSTROPHES}](?=[^\W\d_])|(?<=\d)[.,:/](?=\d)|(?<=\d)%"
+    return re.compile(rf"(?P<kept>{kept})|[{_silent_characters()}]+?")
+
+
+def _silent_characters() -> str:
+    """All punctuation, symbols and controls, as ranges for a character class."""
+    ranges: list[list[int]] = []
+    for code in range(sys.maxunicode + 1):
+        if unicodedata.category(chr(code))[0] not in "PS":
+            continue
+        if ranges and code == ranges[-1][1] + 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    return "".join(f"{re.escape(chr(a))}-{re.escape(chr(b))}" for a, b in ranges)
+
+
+@dataclass(frozen=True)
+class SpokenForm:
+    """Kernel: writes the texts of a batch as they are spoken, each in its language."""
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Replace the column `text`.
+
+        Args:
+            batch: With columns `text` and `language`; nulls stay null.
+
+        Returns:
+            The batch with spoken forms.
+        """
+        columns = (batch[name].to_pylist() for name in ("text", "language"))
+        texts = [
+            None if text is None else spoken_form(text, language or UNDETERMINED)
+            for text, language in zip(*columns, strict=True)
+        ]
+        index = batch.schema.get_field_index("text")
+        field = batch.schema.field(index)
+        return batch.set_column(index, field, pa.array(texts, field.type))
