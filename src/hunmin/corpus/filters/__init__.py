@@ -1,0 +1,1 @@
+"""Quality filters: statistics of documents, thresholds by language, a classifier."""

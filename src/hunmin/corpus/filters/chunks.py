@@ -1,0 +1,102 @@
+"""Documents as arrays of code points, a cache-sized chunk of documents at a time."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hunmin.corpus.filters.characters import NEWLINE, NUM_KINDS, kind_table, lower_table
+from hunmin.corpus.filters.hashes import Indices, SubstringHashes, item_hashes
+
+# Arrays of eight bytes an item stay within a core's cache.
+CHUNK_CHARACTERS = 1 << 17
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some documents one after the other, a line end after each."""
+
+    written: npt.NDArray[np.uint32]
+    """Code points as they were written, shape (characters,)."""
+    codes: npt.NDArray[np.uint32]
+    """Lower-case code points, shape (characters,)."""
+    kinds: npt.NDArray[np.uint8]
+    """Kinds of the characters, shape (characters,)."""
+    starts: Indices
+    """Where each document begins."""
+    ends: Indices
+    """Where each document ends; its added line end stands there."""
+    first: int
+    """Number of the first document within its batch."""
+
+    @property
+    def num_documents(self) -> int:
+        """Documents in the chunk."""
+        return len(self.starts)
+
+    @property
+    def lengths(self) -> Indices:
+        """Characters of each document."""
+        return self.ends - self.starts
+
+    @functools.cached_property
+    def substrings(self) -> SubstringHashes:
+        """Hashes of substrings, blind to upper and lower case."""
+        return SubstringHashes(item_hashes(self.codes))
+
+    @functools.cached_property
+    def kind_counts(self) -> Indices:
+        """Characters of each kind, shape (documents, NUM_KINDS); without the added line ends."""
+        keys = np.repeat(np.arange(self.num_documents) * NUM_KINDS, self.lengths + 1)
+        keys += self.kinds
+        counts = np.bincount(keys, minlength=self.num_documents * NUM_KINDS)
+        counts = counts.reshape(self.num_documents, NUM_KINDS)
+        counts[:, NEWLINE] -= 1
+        return counts
+
+    @functools.cached_property
+    def word_bounds(self) -> tuple[Indices, Indices]:
+        """Starts and ends of all runs without white space."""
+        inside = np.zeros(len(self.kinds) + 1, np.bool_)
+        np.greater(self.kinds, NEWLINE, out=inside[1:])
+        bounds = np.flatnonzero(inside[1:] != inside[:-1])
+        return bounds[::2], bounds[1::2]
+
+    def documents_of(self, positions: Indices) -> Indices:
+        """Return which document each of some ascending positions lies in."""
+        return np.repeat(np.arange(self.num_documents), np.diff(self.offsets_of(positions)))
+
+    def offsets_of(self, positions: Indices) -> Indices:
+        """Return where the documents begin in an ascending list of positions, and its length."""
+        return np.append(np.searchsorted(positions, self.starts), len(positions))
+
+
+def chunks(texts: Sequence[str]) -> Iterator[Chunk]:
+    """Cut a batch into chunks of whole documents.
+
+    Args:
+        texts: Normalised texts, possibly empty.
+
+    Yields:
+        Chunks of about 131 thousand characters; a longer document is a chunk of its own.
+    """
+    first, characters = 0, 0
+    for index, text in enumerate(texts):
+        if characters and characters + len(text) > CHUNK_CHARACTERS:
+            yield _chunk(texts[first:index], first)
+            first, characters = index, 0
+        characters += len(text) + 1
+    if first < len(texts):
+        yield _chunk(texts[first:], first)
+
+
+def _chunk(texts: Sequence[str], first: int) -> Chunk:
+    joined = "\n".join([*texts, ""])
+    codes = np.frombuffer(joined.encode("utf-32-le", "replace"), np.uint32)
+    ends = np.cumsum([len(text) + 1 for text in texts]) - 1
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    return Chunk(codes, lower_table()[codes], kind_table()[codes], starts, ends, first)

@@ -1,0 +1,84 @@
+"""Which of many hashes stand more than once, without sorting them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hunmin.corpus.filters.hashes import Hashes, Indices, mix
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """Which items have a hash that stood before."""
+
+    later: Indices
+    """Items whose hash stood before, ascending."""
+    firsts: Indices
+    """The first item with the same hash, for each of `later`."""
+
+    def all_items(self, count: int) -> Indices:
+        """Return all items whose hash stands more than once, ascending."""
+        found = np.zeros(count, np.bool_)
+        found[self.later] = True
+        found[self.firsts] = True
+        return np.flatnonzero(found)
+
+    def occurrences(self) -> tuple[Indices, Indices]:
+        """Return the first item of each repeated hash, ascending, and how often the hash stands."""
+        counts = np.bincount(self.firsts)
+        firsts = np.flatnonzero(counts)
+        return firsts, counts[firsts] + 1
+
+
+def find_repeats(keys: Hashes) -> Repeats:
+    """Find the hashes that stand more than once.
+
+    Args:
+        keys: Well-mixed hashes.
+
+    Returns:
+        Items with a hash that stood before.
+
+    Note:
+        Every item writes its number into a table, the first item of a slot last; what then finds
+        another hash in its slot tries again with other bits. That is several times quicker than
+        sorting.
+    """
+    items: Indices = np.arange(len(keys))
+    laters: list[Indices] = [items[:0]]
+    firsts: list[Indices] = [items[:0]]
+    while len(items):
+        winners = _winners(keys)
+        same = keys[winners] == keys
+        later = np.flatnonzero(same & (winners != np.arange(len(keys))))
+        laters.append(items[later])
+        firsts.append(items[winners[later]])
+        other = np.flatnonzero(~same)
+        items, keys = items[other], mix(keys[other])
+    order = np.argsort(np.concatenate(laters), kind="stable")
+    return Repeats(np.concatenate(laters)[order], np.concatenate(firsts)[order])
+
+
+def _winners(keys: Hashes) -> Indices:
+    """The first item in the slot of each item."""
+    bits = max(4, len(keys).bit_length() + 2)
+    slots = (keys >> np.uint64(64 - bits)).view(np.int64)
+    table = np.empty(1 << bits, np.int64)
+    table[slots[::-1]] = np.arange(len(keys) - 1, -1, -1)
+    return table[slots]
+
+
+def in_document(keys: Hashes, documents: Indices) -> Hashes:
+    """Return hashes that differ between documents."""
+    return keys ^ ((documents.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9FB21C651E98DF25))
+
+
+def share(part: npt.NDArray[np.generic], whole: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    """Divide; NaN where there is nothing to divide by."""
+    divisor = np.asarray(whole, np.float64)
+    result = np.full(divisor.shape, np.nan)
+    np.divide(part, divisor, out=result, where=divisor > 0)
+    return result

@@ -1,0 +1,161 @@
+"""All statistics of a batch of documents, computed over arrays of code points."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from hunmin.corpus.filters.character_statistics import character_statistics, script_rows
+from hunmin.corpus.filters.characters import lower, script_kind
+from hunmin.corpus.filters.chunks import Chunk, chunks
+from hunmin.corpus.filters.hashes import Hashes, hash_strings
+from hunmin.corpus.filters.line_statistics import Lines, find_lines, line_statistics
+from hunmin.corpus.filters.ngrams import DUPLICATE_SIZES, TOP_SIZES, ngram_statistics
+from hunmin.corpus.filters.phrases import PhraseList, find_words
+from hunmin.corpus.filters.repeats import share
+from hunmin.corpus.filters.units import find_units
+from hunmin.corpus.filters.word_statistics import word_statistics
+from hunmin.text.scripts import expand_scripts
+
+Columns = dict[str, npt.NDArray[np.float64]]
+
+STATISTICS = (
+    *("characters", "words", "lines", "mean_word_length", "letter_share", "digit_share"),
+    *("symbol_share", "symbol_words", "brace_share", "broken_share", "jamo_share"),
+    *("main_script_share", "longest_run", "run_share", "alphabetic_words", "unique_words"),
+    *("stop_words", "stop_word_share", "profanity_share", "punctuated_lines", "bullet_lines"),
+    *("ellipsis_lines", "short_lines", "lines_per_word", "title_lines", "boilerplate_lines"),
+    *("placeholder_lines", "duplicate_lines", "duplicate_line_characters"),
+    *("duplicate_paragraphs", "duplicate_paragraph_characters"),
+    *(f"top_{size}gram" for size in TOP_SIZES),
+    *(f"duplicate_{size}gram" for size in DUPLICATE_SIZES),
+)
+"""Names of the statistics, in the order of the columns of `measure`."""
+
+STATISTICS_SCHEMA = pa.schema([pa.field(name, pa.float64()) for name in STATISTICS])
+"""Null where a statistic is not defined: an empty text, word length without words, no word list."""
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """What is known of a language that statistics need."""
+
+    scripts: tuple[str, ...] = ()
+    """ISO 15924 codes of its scripts; none: the commonest script of a document is its main one."""
+    stop_words: frozenset[str] = frozenset()
+    """Words that running text has, whatever it is about."""
+    profanity: frozenset[str] = frozenset()
+    """Words that the user wants counted."""
+    boilerplate: tuple[str, ...] = ()
+    """Phrases of lines that belong to a page, not to its text."""
+    placeholders: tuple[str, ...] = ()
+    """Phrases that stand for text to come."""
+    kinds: tuple[int, ...] = field(init=False)
+    """Kinds of the scripts' letters."""
+
+    def __post_init__(self) -> None:
+        """Resolve the scripts."""
+        kinds = tuple(script_kind(script) for script in expand_scripts(self.scripts))
+        object.__setattr__(self, "kinds", kinds)
+
+
+def measure(
+    texts: Sequence[str],
+    lexicons: Sequence[Lexicon],
+    titles: Sequence[str | None] | None = None,
+) -> pa.RecordBatch:
+    """Compute all statistics of some documents.
+
+    Args:
+        texts: Normalised texts, possibly empty.
+        lexicons: The lexicon of each document's language; those of one language one object.
+        titles: Titles by document where they are known; else a document's first line is its title.
+
+    Returns:
+        STATISTICS_SCHEMA, a row for each text. A row depends on its text, lexicon and title alone.
+
+    Note:
+        About 60 bytes of memory for each character of the longest document.
+    """
+    hashes = None if titles is None else _title_hashes(titles)
+    parts = [
+        _measure_chunk(
+            chunk,
+            lexicons[chunk.first : chunk.first + chunk.num_documents],
+            None if hashes is None else hashes[chunk.first : chunk.first + chunk.num_documents],
+        )
+        for chunk in chunks(texts)
+    ]
+    arrays = [
+        pa.array(np.concatenate([part[name] for part in parts] or [np.zeros(0)]), from_pandas=True)
+        for name in STATISTICS
+    ]
+    return pa.RecordBatch.from_arrays(
+        [array.cast(pa.float64()) for array in arrays], schema=STATISTICS_SCHEMA
+    )
+
+
+def _measure_chunk(chunk: Chunk, lexicons: Sequence[Lexicon], titles: Hashes | None) -> Columns:
+    units, lines = find_units(chunk), find_lines(chunk)
+    scripts = script_rows([list(lexicon.kinds) for lexicon in lexicons])
+    unspaced = units.per_word > 1
+    columns = character_statistics(chunk, scripts) | word_statistics(chunk, units)
+    columns |= line_statistics(chunk, lines, titles) | ngram_statistics(units)
+    columns |= _stop_words(chunk, lexicons, unspaced, columns["words"])
+    profane = [lexicon.profanity for lexicon in lexicons]
+    hits = find_words(chunk, profane, unspaced).words
+    columns["profanity_share"] = _known(share(hits, columns["words"]), profane)
+    for name in ("boilerplate", "placeholders"):
+        lists = [getattr(lexicon, name) for lexicon in lexicons]
+        columns[f"{name.removesuffix('s')}_lines"] = _lines_with(chunk, lines, lists)
+    return columns
+
+
+def _stop_words(
+    chunk: Chunk,
+    lexicons: Sequence[Lexicon],
+    unspaced: npt.NDArray[np.bool_],
+    words: npt.NDArray[np.float64],
+) -> Columns:
+    lists = [lexicon.stop_words for lexicon in lexicons]
+    hits = find_words(chunk, lists, unspaced)
+    return {
+        "stop_words": _known(hits.distinct.astype(np.float64), lists),
+        "stop_word_share": _known(share(hits.words, words), lists),
+    }
+
+
+def _known(
+    values: npt.NDArray[np.float64], lists: Sequence[Collection[str]]
+) -> npt.NDArray[np.float64]:
+    return np.where([bool(words) for words in lists], values, np.nan)
+
+
+def _lines_with(
+    chunk: Chunk, lines: Lines, lists: Sequence[tuple[str, ...]]
+) -> npt.NDArray[np.float64]:
+    """Share of the lines of each document that hold one of its phrases."""
+    counts = np.bincount(lines.documents, minlength=chunk.num_documents)
+    found = np.zeros(len(lines.documents), np.bool_)
+    for phrases in dict.fromkeys(lists):
+        if phrases:
+            places = PhraseList(phrases).find(chunk)
+            hit = np.zeros(len(found), np.bool_)
+            hit[np.searchsorted(lines.starts, places, side="right") - 1] = True
+            own = np.asarray([other == phrases for other in lists])
+            found |= hit & own[lines.documents]
+    return share(np.bincount(lines.documents[found], minlength=chunk.num_documents), counts)
+
+
+def _title_hashes(titles: Sequence[str | None]) -> Hashes:
+    known = [_comparable(title) for title in titles]
+    return np.where([bool(title) for title in known], hash_strings(known), np.uint64(0))
+
+
+def _comparable(title: str | None) -> str:
+    """A title as lines are compared with it; empty if there is none."""
+    return lower((title or "").strip())
