@@ -48,10 +48,13 @@ class ScriptRules:
     rules: dict[str, ScriptRule]
 
     def scripts_of(self, tag: str) -> frozenset[str]:
-        """Return the scripts that a language may be written in; Latin if nothing is known.
+        """Return the scripts that a language may be written in.
 
         Args:
             tag: A canonical tag; a script in it decides.
+
+        Returns:
+            Codes, as `rules` has them; Latin if nothing is known.
         """
         language, *rest = tag.split("-")
         named = [part for part in rest if len(part) == 4 and part.isalpha()]

@@ -54,6 +54,12 @@ class Thresholds:
 
         Args:
             changes: By language tag; `default` for all that have none of their own.
+
+        Returns:
+            New thresholds.
+
+        Raises:
+            InputError: A threshold outside [0, 1], or a key that is no language tag.
         """
         by_language = {tag: value for tag, value in changes.items() if tag != "default"}
         default = changes.get("default", self.default)

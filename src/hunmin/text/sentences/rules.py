@@ -57,10 +57,13 @@ class SentenceRules:
 
 @functools.cache
 def sentence_rules(language: str) -> SentenceRules:
-    """Return the rules of a language; those for all languages where it has none of its own.
+    """Return the rules of a language.
 
     Args:
         language: A canonical language tag.
+
+    Returns:
+        Its rules; those for all languages where it has none of its own.
     """
     table = _table()
     own = table.get(base_language(language), {})

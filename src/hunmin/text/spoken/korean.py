@@ -60,6 +60,9 @@ def read_native(number: int) -> str:
 
     Args:
         number: In [1, 99]; others are read in Sino-Korean.
+
+    Returns:
+        Hangul without spaces.
     """
     if not 1 <= number <= _MAX_NATIVE:
         return read_sino(number)
@@ -107,9 +110,10 @@ def _readers() -> tuple[tuple[re.Pattern[str], Any], ...]:
     particles = _any_of(table["particles"])
     after = rf"(?![가-힣])|(?=(?:{particles})[가-힣]{{0,4}}(?![가-힣]))"
     pairs = (
-        (r"(?<![\d-])(0\d{1,2}|\d{4})-(\d{3,4})-(\d{4})(?![\d-])", _telephone),
+        (r"(?<![\d-])(\d{2,4})-(\d{3,4})-(\d{4})(?![\d-])", _telephone),
         (r"(?<!\d)(\d{4})[-./] ?(\d{1,2})[-./] ?(\d{1,2})\.?(?!\d)", _date),
         (r"(?<![\d:])(\d{1,2}):(\d{2})(?::(\d{2}))?(?![\d:])", _time),
+        (r"(?<![\d.,])(\d{1,6})\s?분의\s?(\d{1,6})(?![\d.,])", _parts),
         (r"(?<![\d./])(\d{1,3})/(\d{1,3})(?![\d/])", _fraction),
         (r"(?<!\d)(\d{1,2})월(?!요)", _month),
         (r"(?<!\d)1\s?번째", lambda match: "첫 번째"),
@@ -175,6 +179,10 @@ def _fraction(match: re.Match[str]) -> str:
     return f"{read_sino(int(match[2]))}분의 {read_sino(int(match[1]))}"
 
 
+def _parts(match: re.Match[str]) -> str:
+    return f"{read_sino(int(match[1]))}분의 {read_sino(int(match[2]))}"
+
+
 def _currency(match: re.Match[str]) -> str:
     return f"{_read_number(match[2])}{match[3]} {_table()['currencies'][match[1]]}"
 
@@ -188,6 +196,8 @@ def _unit(match: re.Match[str]) -> str:
 def _counted(match: re.Match[str]) -> str:
     number, myriad, counter = match.groups()
     whole = number.replace(",", "")
-    if counter in _table()["native"] and not myriad and whole.isdigit() and whole[0] != "0":
+    # Tens of years of age are Sino-Korean, as a rule more frequent than tens of cars: 20대.
+    native = counter in _table()["native"] and (counter != "대" or not whole.endswith("0"))
+    if native and not myriad and whole.isdigit() and whole[0] != "0":
         return f"{read_native(int(whole))} {counter}"
     return f"{_read_number(number)}{myriad} {counter}"

@@ -40,7 +40,10 @@ def read_numbers(text: str, language: str) -> str:
 
 
 def languages_with_numbers() -> frozenset[str]:
-    """Return the base languages whose whole numbers can be read.
+    """Say which languages have words for whole numbers.
+
+    Returns:
+        Base languages.
 
     Raises:
         MissingExtraError: unicode-rbnf is not installed.
