@@ -18,7 +18,7 @@ _SECOND = np.uint64(0x94D049BB133111EB)
 # Odd, so that it has an inverse modulo 2**64.
 _BASE = 0xD6E8FEB86659FD93
 _KEPT_POWERS = 1 << 20
-_MAX_TABLE_BITS = 30
+_MAX_TABLE_BITS = 26
 
 
 def mix(values: Hashes) -> Hashes:

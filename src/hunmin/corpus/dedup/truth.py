@@ -61,6 +61,20 @@ def exact_pairs(
     return SimilarPairs(left.astype(np.int64), right.astype(np.int64), jaccards)
 
 
+def pairs_of_either(first: SimilarPairs, second: SimilarPairs) -> SimilarPairs:
+    """Return the pairs that are similar by one measure or the other, such as words or characters.
+
+    Copies that lost spaces are alike by characters alone: a precision that asks for shared words
+    counts every one of them that was found as an error.
+    """
+    return SimilarPairs(
+        *(
+            np.concatenate([getattr(pairs, name) for pairs in (first, second)])
+            for name in ("left", "right", "jaccard")
+        )
+    )
+
+
 def _num_common(left: Hashes, right: Hashes) -> int:
     return len(np.intersect1d(left, right, assume_unique=True))
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import random
-import unicodedata
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +20,7 @@ from hunmin.core.errors import (
     MissingInputError,
 )
 from hunmin.corpus.decontamination.index import ContaminationRule, EvaluationIndex, build_index
+from hunmin.corpus.decontamination.planting import found_share, plant_items
 from hunmin.corpus.decontamination.report import ContaminationReport
 from hunmin.corpus.decontamination.search import (
     CONTAMINATED,
@@ -30,6 +29,7 @@ from hunmin.corpus.decontamination.search import (
     mark_contaminated,
 )
 from hunmin.corpus.decontamination.storage import load_index, save_index
+from hunmin.corpus.dedup.planting import decomposed, exact, spaces_lost
 
 QUESTION = "훈민정음을 만든 조선의 임금은 누구인가요?"
 SHORT = "세종의 아버지는 누구?"
@@ -45,25 +45,10 @@ def is_found(texts: list[str], index: EvaluationIndex) -> list[bool]:
     return [reason == CONTAMINATED for reason in marked["reason"].to_pylist()]
 
 
-def without_spaces(text: str, share: float, draw: random.Random) -> str:
-    return "".join(c for c in text if c != " " or draw.random() >= share)
-
-
-def plant(items: dict[str, str], documents: list[str], change: Callable[[str], str]) -> list[str]:
-    """Put each item between two words of a document."""
-    planted = []
-    for number, text in enumerate(items.values()):
-        words = documents[number % len(documents)].split(" ")
-        words.insert(len(words) // 2, change(text))
-        planted.append(" ".join(words))
-    return planted
-
-
-def found_share(items: dict[str, str], planted: list[str], index: EvaluationIndex) -> float:
-    """Share of items found in the very document that they were put into."""
-    hits = find_items(batch_of(planted), index)
-    names = set(zip(hits["id"].to_pylist(), hits["item"].to_pylist(), strict=True))
-    return float(np.mean([(f"d{row:05}", name) in names for row, name in enumerate(items)]))
+def word_changed(text: str, draw: random.Random) -> str:
+    words = text.split(" ")
+    words[draw.randrange(len(words))] = "바꾼말"
+    return " ".join(words)
 
 
 def named(evaluation_sets: dict[str, list[str]]) -> dict[str, dict[str, str]]:
@@ -81,15 +66,11 @@ def test_korean_items_are_found_verbatim_and_with_spaces_lost(
     sets = named(evaluation_sets)
     index = build_index(sets)
     items = {name: text for texts in sets.values() for name, text in texts.items()}
-    draw = random.Random(0)
-    documents = [text for text in clean_documents if len(text) > 300]
-    verbatim = plant(items, documents, str)
-    lost = plant(items, documents, lambda text: without_spaces(text, 0.15, draw))
-    decomposed = plant(items, documents, lambda text: unicodedata.normalize("NFD", text))
+    documents = pa.array([text for text in clean_documents if len(text) > 300])
     assert len(items) > 700
-    assert found_share(items, verbatim, index) >= 0.98
-    assert found_share(items, lost, index) >= 0.98
-    assert found_share(items, decomposed, index) >= 0.98
+    for change in (exact, decomposed, spaces_lost(0.15), spaces_lost(0.5)):
+        assert found_share(plant_items(items, documents, change), index) >= 0.98
+    assert found_share(plant_items(items, documents, word_changed), index) >= 0.3
 
 
 def test_clean_documents_stay_clean(
@@ -107,7 +88,7 @@ def test_other_scripts(news: dict[str, list[str]], code: str) -> None:
     clean = lines[800:]
     index = build_index({code: items})
     assert np.mean(is_found(clean, index)) <= 0.001
-    assert found_share(items, plant(items, clean, str), index) >= 0.98
+    assert found_share(plant_items(items, pa.array(clean)), index) >= 0.98
 
 
 def test_short_items_are_found_between_word_ends() -> None:
@@ -278,5 +259,9 @@ def test_what_cannot_be_used_is_refused() -> None:
         build_index({})
     with pytest.raises(InputError, match="min_letters 16, width 15"):
         ContaminationRule(min_letters=16)
+    with pytest.raises(InputError, match="no document"):
+        plant_items({"q": QUESTION}, pa.array([], pa.string()))
+    with pytest.raises(InputError, match="no evaluation item"):
+        found_share(plant_items({}, pa.array([QUESTION])), build_index({"a": [QUESTION]}))
     with pytest.raises(InputError, match="always or never"):
         ContaminationRule(min_share=0)

@@ -32,6 +32,7 @@ from hunmin.corpus.dedup.truth import (
     drop_precision,
     exact_pairs,
     pair_recall,
+    pairs_of_either,
     planted_recall,
 )
 
@@ -70,6 +71,9 @@ def test_recall_and_precision_on_korean(korean: tuple[pa.Table, pa.Table]) -> No
     assert len(truth.left) > 200
     assert pair_recall(truth, kept, minimum=0.8) >= 0.99
     assert drop_precision(truth, kept, minimum=0.7) >= 0.97
+    words = exact_pairs(shingle(documents["text"].combine_chunks(), ["words"] * len(documents)))
+    assert pair_recall(words, kept, minimum=0.8) >= 0.99
+    assert drop_precision(pairs_of_either(words, truth), kept, minimum=0.7) >= 0.97
     planted = planted_recall(copies, found.clusters)
     assert {planted[name] for name in ("exact", "nfd")} == {1.0}
     assert planted["spaces lost 3%"] >= 0.99
