@@ -16,6 +16,8 @@ from hunmin.corpus.privacy.validators import Candidate
 from hunmin.text.languages import UNDETERMINED
 
 _BEFORE, _AFTER = 40, 20
+# Further than any window reaches around what a scan finds.
+_NEAR = 250
 
 
 class Span(NamedTuple):
@@ -61,11 +63,22 @@ class TextMasker:
             and brings words and numbers near each other, so one pass would not be a fixed point.
         """
         counts: dict[str, int] = {}
-        while spans := self.find(text, language):
+        spans = self.find(text, language)
+        while spans:
             for span in spans:
                 counts[span.type] = counts.get(span.type, 0) + 1
-            text = _replace(text, spans)
+            text, places = _replace(text, spans)
+            spans = self.find(text, language) if self._may_hold_more(text, places) else []
         return text, counts
+
+    def _may_hold_more(self, text: str, places: list[int]) -> bool:
+        """Tell whether a scan finds anything near the tokens; far from them nothing has changed."""
+        return any(
+            next(SCANS[name](text[max(0, place - _NEAR) : place + _NEAR]), None) is not None
+            for place in places
+            for name, patterns in self._by_scan.items()
+            if patterns
+        )
 
     def find(self, text: str, language: str = UNDETERMINED) -> list[Span]:
         """Find personal data in one pass.
@@ -135,10 +148,15 @@ def _begin(match: re.Match[str]) -> int:
     return match.start() + (match[0].startswith("(") and ")" not in match[0])
 
 
-def _replace(text: str, spans: list[Span]) -> str:
+def _replace(text: str, spans: list[Span]) -> tuple[str, list[int]]:
+    """Return the text with tokens in place of spans, and the offsets of the tokens in it."""
     parts: list[str] = []
-    position = 0
+    places: list[int] = []
+    position = length = 0
     for span in spans:
         parts += [text[position : span.start], token_of(span.type)]
+        length += span.start - position
+        places.append(length)
+        length += len(parts[-1])
         position = span.end
-    return "".join([*parts, text[position:]])
+    return "".join([*parts, text[position:]]), places

@@ -54,3 +54,25 @@ def test_prose_about_numbers_is_left_alone(shared_data: Path, masker: TextMasker
     path = shared_data / "ko_docs" / "gimp_help_ko.jsonl.zst"
     masked = [masker.mask(text, "ko")[1] for text in texts_of(path, "text", 1000)]
     assert sum(sum(counts.values()) for counts in masked) <= 3
+
+
+def test_numbers_that_others_labelled_are_found(shared_data: Path, masker: TextMasker) -> None:
+    """Slots for telephones in dialogues: labels that nobody made for this package."""
+    labelled = found = extra = 0
+    with (shared_data / "sgd" / "train_sample.jsonl.zst").open("rb") as file:
+        lines = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(file), "utf-8")
+        dialogues = map(json.loads, itertools.islice(lines, 1000))
+        for turn in itertools.chain.from_iterable(d.get("turns", ()) for d in dialogues):
+            slots = [
+                (slot["start"], slot["exclusive_end"])
+                for frame in turn["frames"]
+                for slot in frame["slots"]
+                if "phone" in slot["slot"] and "exclusive_end" in slot
+            ]
+            spans = masker.find(turn["utterance"], "en")
+            labelled += len(slots)
+            found += sum(any(s.start <= a and b <= s.end for s in spans) for a, b in slots)
+            extra += sum(not any(s.start < b and a < s.end for a, b in slots) for s in spans)
+    assert labelled > 50
+    assert found >= 0.95 * labelled
+    assert extra <= 0.02 * labelled

@@ -7,7 +7,9 @@ from hunmin.corpus.privacy.validators.addresses import (
     email_address,
     email_obfuscated,
     email_spaced,
+    email_spaced_numbered,
     public_ipv4,
+    public_ipv4_alone,
     public_ipv6,
 )
 from hunmin.corpus.privacy.validators.common import (
@@ -42,6 +44,7 @@ VALIDATORS: dict[str, Validator] = {
         email_address,
         email_obfuscated,
         email_spaced,
+        email_spaced_numbered,
         german_phone,
         iban,
         international_phone,
@@ -52,6 +55,7 @@ VALIDATORS: dict[str, Validator] = {
         payment_card,
         phone_near_word,
         public_ipv4,
+        public_ipv4_alone,
         public_ipv6,
         resident_number,
     )

@@ -31,18 +31,15 @@ def email_address(candidate: Candidate) -> bool:
     return domain.rsplit(".", 1)[1].lower() not in _domain_endings("not_domains")
 
 
-_MAIL_WORD = re.compile(
-    r"mail|메일|メール|邮|郵|posta|почт|contact|correo|연락|문의", re.IGNORECASE
-)
-
-
 def email_spaced(candidate: Candidate) -> bool:
-    """Accept spaces around the sign if a word for mail is near or the name has a digit."""
+    """Accept an address with a space in it."""
+    return " " in candidate.text
+
+
+def email_spaced_numbered(candidate: Candidate) -> bool:
+    """Accept an address with a space in it whose name has a digit."""
     local = candidate.text.partition("@")[0]
-    if " " not in candidate.text:
-        return False
-    near = _MAIL_WORD.search(candidate.before + " " + candidate.after) is not None
-    return near or any(character.isdigit() for character in local)
+    return email_spaced(candidate) and any(character.isdigit() for character in local)
 
 
 def email_obfuscated(candidate: Candidate) -> bool:
@@ -53,24 +50,22 @@ def email_obfuscated(candidate: Candidate) -> bool:
     )
 
 
-_ADDRESS_WORD = re.compile(
-    r"(?:\bip|아이피|주소|서버|접속|호스트|address|adres|\bhosts?\b|server|\bdns\b|\bping\b|サーバ|アドレス|地址|сервер|адрес)",
-    re.IGNORECASE,
-)
 # Section numbers and versions of programs stay below; of addresses few do.
 _SMALL_PART = 32
 
 
 def public_ipv4(candidate: Candidate) -> bool:
-    """Accept global addresses that do not look like versions or numbers of sections."""
+    """Accept global addresses; those that end in .0 are networks or versions."""
     parts = candidate.text.split(".")
-    if any(len(part) > 1 and part[0] == "0" for part in parts) or not _is_global(candidate.text):
+    if any(len(part) > 1 and part[0] == "0" for part in parts) or parts[-1] == "0":
         return False
-    if parts[-1] == "0":  # a network or a version
-        return False
-    if _ADDRESS_WORD.search(candidate.before) is not None:
-        return True
-    return sum(int(part) >= _SMALL_PART for part in parts) >= 2
+    return _is_global(candidate.text)
+
+
+def public_ipv4_alone(candidate: Candidate) -> bool:
+    """Accept global addresses that do not look like versions or numbers of sections."""
+    large = sum(int(part) >= _SMALL_PART for part in candidate.text.split("."))
+    return large >= 2 and public_ipv4(candidate)
 
 
 def public_ipv6(candidate: Candidate) -> bool:

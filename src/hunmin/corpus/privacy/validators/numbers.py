@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import re
+from importlib import resources
 
+import yaml
+
+from hunmin.core.yaml12 import Yaml12Loader
 from hunmin.corpus.privacy.validators.common import (
     Candidate,
     begins_as_date,
@@ -82,37 +87,17 @@ def _is_barcode(digits: str) -> bool:
     return len(digits) == 13 and ean13(digits)
 
 
-# Lengths by country, from the SWIFT IBAN registry.
-_IBAN_LENGTHS = {
-    code: length
-    for length, codes in {
-        15: "NO",
-        16: "BE",
-        18: "DK FI FO GL NL SD FK",
-        19: "MK SI",
-        20: "AT BA EE KZ LT LU XK MN",
-        21: "CH HR LI LV",
-        22: "BG BH CR DE GB GE IE ME RS VA",
-        23: "AE GI IL IQ TL OM SO",
-        24: "AD CZ ES MD PK RO SA SE SK TN VG",
-        25: "LY PT ST",
-        26: "IS TR",
-        27: "FR GR IT MC MR SM BI DJ",
-        28: "AL AZ BY CY DO GT HU LB PL SV NI",
-        29: "BR EG PS QA UA",
-        30: "JO KW MU YE",
-        31: "MT SC",
-        32: "LC",
-        33: "RU",
-    }.items()
-    for code in codes.split()
-}
+@functools.cache
+def _iban_lengths() -> dict[str, int]:
+    data = resources.files("hunmin.corpus.privacy").joinpath("data/iban_lengths.yaml")
+    table = yaml.load(data.read_text("utf-8"), Loader=Yaml12Loader)
+    return {country: length for length, countries in table.items() for country in countries}
 
 
 def iban(candidate: Candidate) -> bool:
     """Accept the length of the country and the check digits of ISO 7064."""
     compact = re.sub(r"[ -]", "", candidate.text)
-    if _IBAN_LENGTHS.get(compact[:2]) != len(compact):
+    if _iban_lengths().get(compact[:2]) != len(compact):
         return False
     number = "".join(str(int(character, 36)) for character in compact[4:] + compact[:4])
     return int(number) % 97 == 1

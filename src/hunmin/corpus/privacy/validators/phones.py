@@ -67,6 +67,11 @@ def phone_near_word(candidate: Candidate) -> bool:
     digits = candidate.digits
     if not _MIN_NEAR_WORD <= len(digits) <= _MAX_NEAR_WORD or len(set(digits)) == 1:
         return False
-    if _DECIMALS.search(candidate.text):
+    if _DECIMALS.search(candidate.text) or not _is_balanced(candidate.text):
         return False
     return not begins_as_date(candidate.text) and not_years(candidate)
+
+
+def _is_balanced(text: str) -> bool:
+    inner = text.removeprefix("(") if ")" not in text else text
+    return "(" not in inner or inner.count("(") == inner.count(")")
