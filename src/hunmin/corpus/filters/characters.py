@@ -26,7 +26,9 @@ NUM_KINDS = 64
 
 _CATEGORIES = {"L": LETTER, "M": LETTER, "P": PUNCTUATION, "S": SYMBOL, "Z": SPACE}
 _JAMO_RANGES = ((0x1100, 0x11FF), (0x3131, 0x318E), (0xA960, 0xA97F), (0xD7B0, 0xD7FF))
-_SINGLE = {"\n": NEWLINE, "#": HASH, "…": ELLIPSIS, "{": BRACE, "}": BRACE}
+_SINGLE = {"\n": NEWLINE, "#": HASH, "…": ELLIPSIS, "{": BRACE, "}": BRACE, "\ufffd": BROKEN}
+# The vowel arae-a stands for a middle dot in everyday Korean.
+_MIDDLE_DOTS = "\u318d\u119e"
 _CONTROL_SPACES = "\t\v\f\r\x1c\x1d\x1e\x1f\x85"
 
 TERMINALS = ".!?…‥:;。．！？：；؟۔؛։।॥။၊។៕៖།༎።፧᙮᠃᠉๚๛"
@@ -53,6 +55,7 @@ def kind_table() -> npt.NDArray[np.uint8]:
         part[part == LETTER] = script_kind(script)
     for first, last in _JAMO_RANGES:
         table[first : last + 1] = JAMO
+    table[[ord(character) for character in _MIDDLE_DOTS]] = PUNCTUATION
     table[[ord(character) for character in _SINGLE]] = list(_SINGLE.values())
     table[[ord(character) for character in _CONTROL_SPACES]] = SPACE
     return table

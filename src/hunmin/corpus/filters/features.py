@@ -122,9 +122,10 @@ def _character_slots(
     slots = (mixed ^ (mixed >> np.uint32(12))) >> np.uint32(32 - bits)
     # N-grams that begin in one document and end in the next belong to neither.
     lengths = np.maximum(0, chunk.lengths - size + 1)
+    any_here = (lengths > 0).astype(np.int8)
     whole = np.zeros(len(slots) + 1, np.int8)
-    np.add.at(whole, np.minimum(chunk.starts, len(slots)), (lengths > 0).astype(np.int8))
-    np.add.at(whole, chunk.starts + lengths, -(lengths > 0).astype(np.int8))
+    np.add.at(whole, np.minimum(chunk.starts, len(slots)), any_here)
+    np.add.at(whole, np.minimum(chunk.starts + lengths, len(slots)), -any_here)
     inside = np.cumsum(whole[:-1], dtype=np.int8).view(np.bool_)
     return slots[inside].astype(np.int64), lengths
 

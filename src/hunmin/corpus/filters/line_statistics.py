@@ -124,7 +124,8 @@ def _repeats_title(
     own[lines.documents[is_first]] = hashes[is_first]
     if titles is not None:
         own = np.where(titles != 0, titles, own)
-    return (hashes == own[lines.documents]) & ~is_first
+    repeated: npt.NDArray[np.bool_] = (hashes == own[lines.documents]) & ~is_first
+    return repeated
 
 
 def _paragraphs(chunk: Chunk, lines: Lines) -> Columns:

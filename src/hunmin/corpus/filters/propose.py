@@ -14,7 +14,7 @@ threshold is the outermost of its quantiles over the lengths:
   one kind, such as news without a single bracket, and the web is not;
 - counts (characters, words, lines, longest run) are never proposed;
 - the number of different stop words grows with length: its minimum is measured at the shortest
-  length, and the rule asks only documents of that length or longer.
+  length at which all trusted documents have some, and only documents of that length are asked.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def propose(
     quantile: float = 0.002,
     margin: float = 0.25,
     whole_documents: bool = False,
-    num_stop_words: int = 20,
+    num_stop_words: int = 50,
 ) -> Proposal:
     """Propose thresholds for a language.
 
@@ -253,16 +253,13 @@ def _stop_word_rule(
 ) -> dict[str, Threshold]:
     if not known:
         return {}
-    shortest = min(columns)
-    counts = columns[shortest]["stop_words"]
-    words = columns[shortest]["words"]
-    return {
-        "stop_words": Threshold(
-            min=float(np.floor(np.quantile(counts, quantile))),
-            from_words=float(shortest or np.median(words)),
-            origin=_told({shortest: columns[shortest]}, quantile, 0.0),
-        )
-    }
+    for length, found in sorted(columns.items()):
+        least = float(np.floor(np.quantile(found["stop_words"], quantile)))
+        if least >= 1:
+            words = float(length or np.median(found["words"]))
+            origin = _told({length: found}, quantile, 0.0)
+            return {"stop_words": Threshold(min=least, from_words=words, origin=origin)}
+    return {}
 
 
 def _told(
