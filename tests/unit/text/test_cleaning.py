@@ -11,7 +11,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hunmin.text.cleaning import RULE_NAMES, RULES, CleanText, clean, count_changes
+from hunmin.text.cleaning import RULE_NAMES, RULES, CleanText, clean, clean_many, count_changes
 from hunmin.text.unicode import normalize
 
 REMOVED = {
@@ -77,6 +77,13 @@ def test_removal_may_compose_and_call_for_further_rules() -> None:
     assert clean("\u1112\u200b\u1161\u200b\u11ab").text == "한"
     assert clean("가\n\u200b\n\u200b \n나").text == "가\n\n나"
     assert clean("\u200b 가").text == "가"
+    assert clean("ខ្មែរ\u200b\u200bខ្មែរ\u200b a\u200bខ").text == "ខ្មែរ\u200bខ្មែរ aខ"
+
+
+@given(st.lists(st.sampled_from([d for d, _ in REMOVED.values()] + KEPT), max_size=9))
+@settings(max_examples=60, deadline=None)
+def test_many_texts_are_cleaned_as_each_alone(texts: list[str]) -> None:
+    assert clean_many(texts) == [clean(text) for text in texts]
 
 
 def _alphabet() -> st.SearchStrategy[str]:

@@ -21,6 +21,7 @@ _NOISE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_MAY_BE_NOISE = re.compile(r"[A-Za-z0-9`<&]")
 _SPACES = re.compile(r"\s{2,}")
 # How far to read, in multiples of what is wanted, and the share of it that will do.
 _REACHES = (1.25, 4, 8)
@@ -41,7 +42,10 @@ def excerpt(text: str, num_letters: int) -> str:
     found = ""
     for reach in _REACHES:
         end = int(num_letters * reach)
-        found = _SPACES.sub(" ", _NOISE.sub(" ", text[:end]))
+        found = text[:end]
+        if _MAY_BE_NOISE.search(found):
+            found = _NOISE.sub(" ", found)
+        found = _SPACES.sub(" ", found)
         # From the start each time: a block of code may have been cut.
         if len(found) >= num_letters * _ENOUGH or end >= len(text):
             break

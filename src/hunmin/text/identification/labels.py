@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from importlib import resources
 from typing import Any
 
@@ -27,9 +28,10 @@ def tag_of_label(label: str) -> str:
     """
     table = _table()
     text = label.removeprefix("__label__")
-    if text.lower() in table["none"] or text.startswith("xx-"):
+    tag = table["special"].get(text, text)
+    if re.split("[-_]", tag.lower())[0] in table["none"]:
         return UNDETERMINED
-    tag = normalize_tag(table["special"].get(text, text))
+    tag = normalize_tag(tag)
     language, *rest = tag.split("-")
     language = base_language(normalize_tag(table["individual"].get(language, language)))
     scripts = script_rules().scripts_of(language)

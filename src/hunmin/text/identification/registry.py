@@ -18,8 +18,8 @@ def load_classifier(name: str = DEFAULT_CLASSIFIER, *, path: Path | None = None)
     """Return a classifier.
 
     Args:
-        name: `py3langid` (the default), `pycld2` (eight times quicker, worse on short texts), or
-            `fasttext` with a model such as GlotLID.
+        name: `py3langid` (the default), `pycld2` (loads at once, a third of the memory, takes more
+            unknown languages for English), or `fasttext` with a model such as GlotLID.
         path: The model, for `fasttext` only.
 
     Returns:

@@ -272,6 +272,9 @@ def test_names_of_classifiers_are_checked() -> None:
         ("un", "und"),
         ("zxx", "und"),
         ("xx-Thai", "und"),
+        ("__label__zxx_Zzzz", "und"),
+        ("__label__als", "gsw"),
+        ("als_Latn", "sq"),
     ],
 )
 def test_labels_become_canonical_tags(label: str, tag: str) -> None:
