@@ -24,9 +24,11 @@ def _domain_endings(kind: str) -> frozenset[str]:
 
 
 def email_address(candidate: Candidate) -> bool:
-    """Refuse names of files, units and repositories, and dots that stand at the wrong place."""
+    """Refuse files, units, repositories, algorithms, and dots that stand at the wrong place."""
     local, _, domain = candidate.text.partition("@")
     if ".." in local or local.endswith(".") or local.lower() in _NO_MAILBOXES:
+        return False
+    if domain.lower() in _domain_endings("not_mail"):
         return False
     return domain.rsplit(".", 1)[1].lower() not in _domain_endings("not_domains")
 
