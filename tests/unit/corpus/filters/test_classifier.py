@@ -79,7 +79,7 @@ def test_kernel(classifier: QualityClassifier) -> None:
     assert set(kept["reason"].to_pylist()) == {"duplicate"}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(st.sampled_from([*HARD_TEXTS, *SENTENCES["th"], *SENTENCES["en"]]), max_size=9))
 def test_rows_and_sums_agree_and_depend_on_the_text_alone(texts: list[str]) -> None:
     weights = np.random.default_rng(1).normal(size=SPACE.size).astype(np.float32)
@@ -147,6 +147,7 @@ def test_too_few_samples() -> None:
         evaluate(np.asarray([np.nan]), np.asarray([True]), ["a"], 0.5)
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=30))
 def test_auc_counts_pairs(pairs: list[tuple[int, bool]]) -> None:
     scores = np.asarray([score for score, _ in pairs], np.float64)

@@ -128,7 +128,7 @@ def brute_ngrams(words: list[str], size: int) -> tuple[float, float]:
     return min(top, total) / total, sum(len(words[i]) for i in covered) / total
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.lists(st.sampled_from(["a", "bb", "ccc"]), min_size=1, max_size=40), max_size=4))
 def test_ngrams_are_those_of_the_definition(documents: list[list[str]]) -> None:
     texts = [" ".join(words) for words in documents]
@@ -140,7 +140,7 @@ def test_ngrams_are_those_of_the_definition(documents: list[list[str]]) -> None:
             assert row[f"duplicate_{size}gram"] == pytest.approx(brute_ngrams(words, size)[1])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 30), max_size=200))
 def test_repeats_are_all_later_occurrences(values: list[int]) -> None:
     keys = hash_strings([str(value) for value in values])
@@ -150,6 +150,7 @@ def test_repeats_are_all_later_occurrences(values: list[int]) -> None:
     assert repeats.firsts.tolist() == [values.index(values[i]) for i in expected]
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
 def test_hashes_of_substrings_do_not_depend_on_their_place(a: str, b: str, c: str) -> None:
     codes = np.asarray([ord(character) for character in a + b + c], np.uint32)
@@ -169,7 +170,7 @@ def test_empty_batches_and_texts() -> None:
     assert set(row[0]) == set(STATISTICS)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(st.one_of(st.sampled_from(HARD_TEXTS), st.text(max_size=60)), max_size=8))
 def test_a_row_depends_on_its_text_alone(texts: list[str]) -> None:
     texts = [text.encode("utf-8", "ignore").decode() for text in texts]
