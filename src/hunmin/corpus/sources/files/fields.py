@@ -40,6 +40,9 @@ class FieldReader:
         self._nested = NestedFields(self._fields)
         self._is_pattern = is_pattern(self._fields)
         self._text_field = text_fields(self._fields)[0]
+        is_plain = self._nested.is_flat and not self._is_pattern
+        self.plain_field = self._text_field if is_plain else None
+        """The text's field where nothing has to be sought or built; None otherwise."""
 
     def has_text(self, value: Any) -> bool:
         """Say whether an object has any field of the text, null or not."""

@@ -35,6 +35,7 @@ def read_jsonl(lines: Iterator[Line], file: InputFile, source: FilesSource) -> I
         InputError: The first object has no text field: the recipe names the wrong one.
     """
     reader = FieldReader(source, file.label, "line")
+    plain_field = reader.plain_field
     is_first = True
     for line in lines:
         if not line.text or line.text.isspace():
@@ -43,6 +44,11 @@ def read_jsonl(lines: Iterator[Line], file: InputFile, source: FilesSource) -> I
         if values is None:
             reason = UNDECODABLE if line.problem else INVALID_JSON
             yield reader.reject(line.text, line.number, reason, problem)
+            continue
+        text = None if plain_field is None else values.get(plain_field)
+        if isinstance(text, str):
+            is_first = False
+            yield reader.record(values, text, line.number)
             continue
         if is_first and not reader.has_text(values):
             raise no_text_field(f"line {line.number}", values, file, source)

@@ -74,11 +74,11 @@ class NestedFields:
     def __init__(self, fields: FieldNames) -> None:
         self._names = named_fields(fields)
         self._leader, self._id = text_fields(fields)[0], fields.id
-        self._is_flat = not any("." in name for name in self._names)
+        self.is_flat = not any("." in name for name in self._names)
 
     def documents(self, value: Any) -> Iterator[Fanned]:
         """Yield the documents of an object; each member of a list on the text's way is one."""
-        is_flat = self._is_flat and isinstance(value, dict)
+        is_flat = self.is_flat and isinstance(value, dict)
         if is_flat and not isinstance(value.get(self._leader), list):
             yield Fanned(value, "")
             return
