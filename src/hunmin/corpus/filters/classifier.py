@@ -115,6 +115,9 @@ class QualityClassifier:
         Args:
             texts: A sample of what will be filtered.
             share: Share to keep, (0, 1).
+
+        Returns:
+            The same classifier with another threshold.
         """
         if not 0 < share < 1:
             raise InputError("a share to keep lies between 0 and 1", given=share)
@@ -156,6 +159,12 @@ class QualityClassifier:
 
 def load_classifier(path: Path) -> QualityClassifier:
     """Read a classifier from its folder.
+
+    Args:
+        path: What `QualityClassifier.save` wrote.
+
+    Returns:
+        The classifier as it was.
 
     Raises:
         InputError: The folder holds none, or one of another format.

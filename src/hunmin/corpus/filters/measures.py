@@ -81,6 +81,14 @@ def auc(scores: Scores, is_good: Labels) -> float:
 def threshold_for_precision(scores: Scores, is_good: Labels, precision: float) -> float:
     """Return the lowest threshold at which the share of good among what is kept is high enough.
 
+    Args:
+        scores: Scores, shape (samples,).
+        is_good: What is known.
+        precision: Share of good that is wanted, (0, 1].
+
+    Returns:
+        A score that one of the samples has.
+
     Raises:
         InputError: No threshold reaches the precision.
     """

@@ -78,6 +78,10 @@ class Rule:
 def check_statistics(names: Iterable[str], where: str) -> None:
     """Refuse names that no statistic has.
 
+    Args:
+        names: Names of statistics.
+        where: Where they were written, for the message.
+
     Raises:
         RecipeError: A name is not known.
     """

@@ -181,6 +181,9 @@ def put_together(texts: Sequence[str], words: int) -> list[str]:
     Args:
         texts: Texts in their order.
         words: Words that a document has at least; a rest that is shorter is left out.
+
+    Returns:
+        Documents in the order of the texts.
     """
     documents: list[str] = []
     parts: list[str] = []

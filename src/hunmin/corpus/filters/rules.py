@@ -117,6 +117,9 @@ class QualityFilter:
         Args:
             statistics: STATISTICS_SCHEMA.
             languages: The language of each row.
+
+        Returns:
+            The reason of the first rule that fails, for each row.
         """
         columns = {name: _floats(statistics[name]) for name in STATISTICS}
         reasons = np.full(len(languages), None, object)

@@ -115,6 +115,9 @@ def _with_characters(chunk: Chunk, unspaced: npt.NDArray[np.bool_]) -> tuple[Ind
 def trimmed_words(chunk: Chunk) -> tuple[Indices, Indices, Indices]:
     """Return words without the punctuation around them.
 
+    Args:
+        chunk: Documents.
+
     Returns:
         Starts, ends and documents of all words with at least one character left.
     """
