@@ -129,13 +129,26 @@ def _matches(
             continue
         position = 0
         while match := pattern.regex.search(folded.text, position):
-            position = match.end()
-            if pattern.accepts(_candidate(match), language):
-                first, last = folded.original(_begin(match), match.end())
-                yield Span(start + first, start + last, pattern.type, pattern.name)
-            else:
+            accepted = _accepted(pattern, match, language)
+            if accepted is None:
                 # What was refused as a whole may hold a number further on.
                 position = match.start() + 1
+                continue
+            first, last = folded.original(_begin(accepted), accepted.end())
+            yield Span(start + first, start + last, pattern.type, pattern.name)
+            position = accepted.end()
+
+
+def _accepted(pattern: Pattern, match: re.Match[str], language: str) -> re.Match[str] | None:
+    """Return the match, or the longest part of it up to a space that is accepted."""
+    shorter: re.Match[str] | None = match
+    text, (start, end) = match.string, match.span()
+    while shorter is None or not pattern.accepts(_candidate(shorter), language):
+        end = text.rfind(" ", start, end)
+        if end <= start:
+            return None
+        shorter = pattern.regex.fullmatch(text, start, end)
+    return shorter
 
 
 def _candidate(match: re.Match[str]) -> Candidate:
