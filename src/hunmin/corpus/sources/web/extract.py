@@ -24,7 +24,6 @@ _NESTING = re.compile(
 _LONG_TAG = re.compile(r"<[a-zA-Z][^<>]{4000,}")
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _TITLE = re.compile(r"<title\b[^>]*>([^<]{1,1000})", re.IGNORECASE)
-_TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
 _EMPTY_LINES = re.compile(r"\n{3,}")
 
 
@@ -55,7 +54,8 @@ def extract_text(page: str, extractor: Extractor) -> ExtractedPage:
     if problem:
         return ExtractedPage("", problem)
     text = _quick(page) if extractor == "quick" else _quality(page)
-    return ExtractedPage(_EMPTY_LINES.sub("\n\n", _TRAILING.sub("", text)).strip(), "")
+    text = "\n".join(map(str.rstrip, text.split("\n")))
+    return ExtractedPage(_EMPTY_LINES.sub("\n\n", text).strip(), "")
 
 
 def title_of(page: str) -> str:
