@@ -86,7 +86,7 @@ def find_near_duplicates(signed: pa.Table, rule: NearDuplicateRule) -> NearDupli
         leader so far, at least one, and none of the edges found is given up; members that resemble
         no leader stay in their other buckets, are kept unless found there, and are reported.
 
-        Memory: 452 bytes for a document's signature, and pairs in groups of 32,768.
+        Memory: 560 bytes for a document (signature and band keys), and pairs in groups of 32,768.
     """
     search = _Search(signed, rule)
     for band in range(rule.minhash.bands):
