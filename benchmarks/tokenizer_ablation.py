@@ -51,7 +51,11 @@ VARIANTS: dict[str, tuple[str, ...]] = {
         "tokenizer.morphemes.cross_penalty=1",
         "tokenizer.morphemes.boundaries=functional",
     ),
-    "consistent-superwords": (*CONSISTENT, "tokenizer.superwords=0.1"),
+    "consistent-superwords": (
+        *CONSISTENT,
+        "tokenizer.morphemes.cross_penalty=1",
+        "tokenizer.superwords=0.1",
+    ),
     "superwords": (*CONSISTENT, "tokenizer.morphemes.cross_penalty=-1", "tokenizer.superwords=0.1"),
 }
 DEFAULT_VARIANTS = (

@@ -44,7 +44,7 @@ METHODS: dict[str, tuple[Kind, dict[str, Any], dict[str, Any]]] = {
     "exact": ("morpheme-bpe-exact", {}, {}),
     "consistent": ("morpheme-bpe", {}, {"cross_penalty": 1}),
     "consistent-0": ("morpheme-bpe", {}, {"cross_penalty": 0}),
-    "consistent-soft": ("morpheme-bpe", {}, {"cross_penalty": -0.01}),
+    "consistent-soft": ("morpheme-bpe", {}, {"cross_penalty": -0.03}),
     "functional": ("morpheme-bpe", {}, {"cross_penalty": 1, "boundaries": "functional"}),
     "superwords": ("morpheme-bpe", {"superwords": 0.1}, {"cross_penalty": -1}),
     "consistent-superwords": ("morpheme-bpe", {"superwords": 0.1}, {"cross_penalty": 1}),

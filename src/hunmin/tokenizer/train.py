@@ -160,8 +160,9 @@ def _reason(spec: TokenizerSpec) -> str:
     reason = f"no other pair occurs {spec.min_frequency} times"
     if spec.kind != CONSISTENT_KIND or not spec.morphemes.analysers:
         return reason
-    penalty = f"{spec.morphemes.cross_penalty:g}"
-    return f"{reason} within morphemes, less {penalty} for each time across a boundary,"
+    penalty = spec.morphemes.cross_penalty
+    share = f"less {penalty:g}" if penalty >= 0 else f"and {-penalty:g}"
+    return f"{reason} within morphemes, {share} for each time across a boundary,"
 
 
 def _write_folder(folder: Path, definition: str, spec: TokenizerSpec) -> None:

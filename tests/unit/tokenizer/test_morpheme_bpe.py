@@ -44,7 +44,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> TokenizerSpec:
         vocab_size=1000,
         character_coverage=1,
         special_tokens=("<|user|>",),
-        morphemes=MorphemeSpec(analysers=analysers),
+        morphemes=MorphemeSpec(analysers=analysers, cross_penalty=1),
     )
 
 
@@ -91,6 +91,16 @@ def test_morphemes_stay_apart_without_an_analyser(consistent: TextTokenizer) -> 
 def test_words_never_seen_are_cut_alike(consistent: TextTokenizer) -> None:
     """The table has no 웃 + 습니다, nor has the text."""
     assert pieces(consistent, "웃습니다") == ["웃", "습니다"]
+
+
+def test_by_default_only_what_is_frequent_grows_together(
+    spec: TokenizerSpec, corpus: Artifact, tmp_path: Path
+) -> None:
+    morphemes = MorphemeSpec(analysers=spec.morphemes.analysers)
+    default = spec.model_copy(update={"morphemes": morphemes})
+    tokenizer = load_tokenizer(train_tokenizer(default, corpus, tmp_path / "tokenizer").path)
+    assert pieces(tokenizer, "먹었습니다") == ["먹었습니다"]
+    assert pieces(tokenizer, " 읽었습니다") == [" 읽", "었습니다"]
 
 
 def test_plain_bpe_of_the_same_text_glues_them(
