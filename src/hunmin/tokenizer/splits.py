@@ -60,6 +60,9 @@ def word_split(name: SplitName, *, superwords: bool = False) -> WordSplit:
         name: What a word is.
         superwords: Words between which there is nothing but a space stay together, so that
             merges may cross the spaces.
+
+    Returns:
+        The split.
     """
     word = _WORDS[name]
     possessive = re.sub(r"([+*])$", r"\1+", word)
@@ -99,6 +102,9 @@ def read_split(definition: Mapping[str, Any]) -> WordSplit:
 
     Args:
         definition: Parsed content of `tokenizer.json`.
+
+    Returns:
+        The split.
 
     Raises:
         ArtifactKindError: It is none of them.

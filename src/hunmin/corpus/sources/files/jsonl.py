@@ -104,6 +104,9 @@ def no_text_field(place: str, value: Any, file: InputFile, source: FilesSource) 
         value: The object.
         file: The file.
         source: Names the field.
+
+    Returns:
+        The error, with the field that is most likely meant.
     """
     field = text_fields(source.fields)[0]
     lengths = paths_to_text(value)

@@ -217,6 +217,9 @@ def find_archives(source: WarcSource) -> list[tuple[str, Path]]:
     Args:
         source: Its paths may be files, folders and globs.
 
+    Returns:
+        Each archive once.
+
     Raises:
         MissingInputError: A path does not exist, or a glob matches nothing.
         EmptyCorpusError: The folders hold no archive.

@@ -35,7 +35,10 @@ class Piece(NamedTuple):
     """Unpacked bytes, where they are at hand."""
 
     def unpack(self) -> bytes:
-        """Return the unpacked bytes.
+        """Unpack the piece.
+
+        Returns:
+            XML, or a part of it.
 
         Raises:
             InputError: The data is damaged or ends too early.

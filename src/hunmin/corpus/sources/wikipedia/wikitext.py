@@ -280,6 +280,9 @@ def wikitext_of_edition(
         files: Its names for the namespace of files.
         categories: Its names for the namespace of categories.
         templates: Further templates and what they show.
+
+    Returns:
+        What turns its wikitext into text; English names are always understood too.
     """
     words = load_words()
     names = (re.escape(name).replace(r"\ ", "[ _]") for name in words["disambiguation"])
