@@ -42,7 +42,8 @@ def export_gguf(tokenizer: TextTokenizer, path: Path) -> None:
         raise InputError(
             f"llama.cpp cannot run this tokenizer: {reason}",
             allowed="byte-level BPE with the stock GPT-2 split, no normalizer and no analyser in "
-            "use: kinds byte-bpe, morpheme-bpe, morpheme-bpe-train-only without superwords",
+            "use: kinds byte-bpe, morpheme-bpe, morpheme-bpe-train-only with tokenizer.split=gpt-2 "
+            "and without superwords",
             hint="use the folder with transformers or vLLM, or train one of these kinds",
         )
     library = require("gguf", extra=EXTRA)
