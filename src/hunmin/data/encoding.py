@@ -14,7 +14,9 @@ import pyarrow.compute as pc
 
 from hunmin.core.environment import available_cores
 from hunmin.core.processes import map_in_order
+from hunmin.data.grouping import SEPARATOR
 from hunmin.data.permutation import Int64s, UInt64s
+from hunmin.data.spec import MixBy
 from hunmin.tokenizer.load import TextTokenizer
 from hunmin.tokenizer.sample import hash_ids
 
@@ -54,18 +56,22 @@ class DocumentEncoder:
 
     Args:
         tokenizer: The tokenizer; if its engine is tiktoken, some documents are checked.
-        mix_by: The column that names the group, or none.
+        mix_by: The columns that name the group, or none.
         seed: Decides the order of documents.
     """
 
     tokenizer: TextTokenizer
-    mix_by: Literal["language", "source", "none"]
+    mix_by: MixBy
     seed: int
 
     @property
     def columns(self) -> list[str]:
         """Columns of the documents artifact that are needed."""
-        return ["id", "text"] + ([] if self.mix_by == "none" else [self.mix_by])
+        return ["id", "text", *self._group_columns]
+
+    @property
+    def _group_columns(self) -> list[str]:
+        return [name for name in ("language", "source") if name in self.mix_by.split()]
 
     def encode(self, batch: pa.RecordBatch) -> list[EncodedGroup]:
         """Tokenize documents.
@@ -111,9 +117,12 @@ class DocumentEncoder:
         if self.mix_by == "none":
             yield ONLY_GROUP, np.arange(batch.num_rows)
             return
-        names = np.array(batch.column(self.mix_by).to_pylist(), dtype=object)
-        for name in sorted(set(names.tolist())):
-            yield name, np.flatnonzero(names == name)
+        columns = [batch.column(name) for name in self._group_columns]
+        names = pc.binary_join_element_wise(*columns, SEPARATOR).dictionary_encode()
+        codes = names.indices.to_numpy()
+        by_name = sorted(enumerate(names.dictionary.to_pylist()), key=lambda pair: pair[1])
+        for code, name in by_name:
+            yield name, np.flatnonzero(codes == code)
 
 
 def slice_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -19,11 +19,11 @@ from hunmin.core.errors import ArtifactMismatchError, InputError
 from hunmin.core.hashing import seed_from
 from hunmin.corpus.documents import Split
 from hunmin.data.batch import IGNORED_LABEL, TokenBatch, batch_from_windows
-from hunmin.data.mixture import Mixture, group_shares
+from hunmin.data.mixing import mix_split
+from hunmin.data.mixture import Mixture
 from hunmin.data.permutation import Int64s, mix, permute
 from hunmin.data.spec import DataSpec
 from hunmin.data.tokens import (
-    SplitFacts,
     TokensFacts,
     TokenStream,
     open_tokens,
@@ -38,19 +38,22 @@ class TokenLoader:
 
     Args:
         tokens: A tokens artifact.
-        spec: Context, weights, temperature, attention across documents, seed.
+        spec: Context, mixture, attention across documents, seed.
         batch_size: Rows of the global batch, over all ranks.
         split: Which documents.
         rank: This process among `world_size`; it gets rows rank, rank + world_size, …
         world_size: Processes that share the global batch.
         start_sample: Number of the first sample of batch 0.
+        run_tokens: Tokens the whole run draws; `spec.max_epochs` limits the share of a group by it,
+            and says nothing about the split `validation` or `test`.
         verify: Compare the shards' checksums, once per process.
 
     Raises:
         CorruptArtifactError: A shard differs from what was written.
         ArtifactMismatchError: The shards are grouped in another way than `spec.mix_by` says.
         EmptyCorpusError: The split has no documents.
-        InputError: A weight names an unknown group, or ranks cannot share the batch evenly.
+        InputError: A weight names an unknown group, ranks cannot share the batch evenly, or
+            `spec.max_epochs` is given without `run_tokens`.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class TokenLoader:
         rank: int = 0,
         world_size: int = 1,
         start_sample: int = 0,
+        run_tokens: int | None = None,
         verify: bool = True,
     ) -> None:
         _check_ranks(batch_size, rank, world_size)
@@ -75,9 +79,11 @@ class TokenLoader:
         self._start_sample = start_sample
         self._next_batch = 0
         self._boundary_id = facts.tokenizer.boundary_id
-        self._shares = _shares(facts, self._split, spec)
+        limited = _run_tokens(spec, split, run_tokens)
+        self._shares = mix_split(facts, self._split, spec, limited).shares
         self._identity = {"tokens": tokens.digest, "split": split, "batch_size": batch_size}
         self._identity |= {"start_sample": start_sample, **_ordering(spec)}
+        self._identity |= {} if limited is None else {"run_tokens": limited}
         self._streams = [
             TokenStream(tokens.path, group, facts.dtype) for group in self._split.groups.values()
         ]
@@ -190,16 +196,18 @@ def _ordering(spec: DataSpec) -> dict[str, Any]:
     return spec.model_dump(mode="json", exclude={"shard_max_tokens", "num_workers"})
 
 
-def _shares(facts: TokensFacts, split: SplitFacts, spec: DataSpec) -> dict[str, float]:
-    """Shares of the split's groups; a weight for a group of another split does not count here."""
-    known = {name for other in facts.splits.values() for name in other.groups}
-    weights = {
-        name: weight
-        for name, weight in (spec.weights or {}).items()
-        if name in split.groups or name not in known
-    }
-    num_tokens = {name: group.tokens for name, group in split.groups.items()}
-    return group_shares(num_tokens, weights, spec.temperature)
+def _run_tokens(spec: DataSpec, split: Split, run_tokens: int | None) -> int | None:
+    """The length of the run if the shares depend on it."""
+    if spec.max_epochs is None or split != "train":
+        return None
+    if run_tokens is None:
+        raise InputError(
+            "how often a group is read cannot be limited without the length of the run",
+            where="data.max_epochs",
+            given=spec.max_epochs,
+            hint="give TokenLoader run_tokens, or leave max_epochs out",
+        )
+    return run_tokens
 
 
 def _check_ranks(batch_size: int, rank: int, world_size: int) -> None:

@@ -9,12 +9,11 @@ the window it reads: within a group nothing is repeated before all of it was see
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
-from hunmin.core.errors import InputError, suggest
 from hunmin.core.hashing import seed_from
 from hunmin.data.permutation import Int64s, UInt64s, mix, permute
 
@@ -24,50 +23,6 @@ BLOCK_SIZE = 1 << BLOCK_BITS
 _FRACTION_BITS = 32
 # Counts of groups are summed up once per so many blocks and remembered.
 _BLOCKS_PER_CHECKPOINT = 1024
-
-
-def group_shares(
-    num_tokens: Mapping[str, int], weights: Mapping[str, float] | None, temperature: float
-) -> dict[str, float]:
-    """Return the share of samples of each group.
-
-    Args:
-        num_tokens: Tokens by group, each > 0.
-        weights: Shares that are set; the other groups divide the rest. If every group is named
-            they are scaled to add up to 1.
-        temperature: Groups without a set share get tokens ** temperature; [0, 1].
-
-    Returns:
-        Shares by group, in the order of `num_tokens`, that add up to 1.
-
-    Raises:
-        InputError: An unknown group is named, or nothing is left for those that are not.
-    """
-    given = dict(weights or {})
-    for name in given:
-        if name not in num_tokens:
-            raise InputError(
-                f"there is no such group in the shards.{suggest(name, num_tokens)}",
-                where=f"data.weights.{name}",
-                given=name,
-                allowed=", ".join(num_tokens),
-                hint="name a group that is there, or change data.mix_by and make the shards again",
-            )
-    free = {name: size**temperature for name, size in num_tokens.items() if name not in given}
-    total_given, total_free = math.fsum(given.values()), math.fsum(free.values())
-    if not free and total_given > 0:
-        return {name: given[name] / total_given for name in num_tokens}
-    if not free or total_given >= 1:
-        raise InputError(
-            "the weights leave no samples for the other groups" if free else "all weights are 0",
-            where="data.weights",
-            given=f"a sum of {total_given:g}",
-            allowed="less than 1 in total, or a weight for every group",
-            hint=f"set a weight (0 leaves it out) for: {', '.join(free)}" if free else None,
-        )
-    rest = 1 - total_given
-    shares = given | {name: rest * weight / total_free for name, weight in free.items()}
-    return {name: shares[name] for name in num_tokens}
 
 
 class Mixture:

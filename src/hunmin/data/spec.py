@@ -10,7 +10,9 @@ from hunmin.core.spec import Count, Spec
 
 MIN_CONTEXT = 8
 
+MixBy = Literal["language", "source", "language and source", "none"]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class DataSpec(Spec):
@@ -21,14 +23,28 @@ class DataSpec(Spec):
     context: int = Field(default=1024, ge=MIN_CONTEXT)
     """Tokens in a row of a batch. Longer shows the model more at once and costs more attention;
     short utterances need no more than 256."""
-    mix_by: Literal["language", "source", "none"] = "language"
-    """What a group is, among which `weights` and `temperature` divide the samples."""
+    mix_by: MixBy = "language"
+    """What a group is, among which the keys below divide the samples. With `language and source`
+    the source `wikipedia` in Korean is the group `ko/wikipedia`, and the language `ko`, the source
+    `wikipedia` and the group can all be named."""
     weights: dict[str, Weight] | None = None
-    """Share of the samples by group. Groups that are not named divide the rest by temperature; if
-    all are named only their proportions count. 0 leaves a group out."""
+    """Share of the samples by name of a language, source or group: `{ko: 0.6}`. What is not named
+    divides the rest by its tokens; if all are named only their proportions count. 0 leaves out all
+    that has the name, whatever else is said: to see what a source is worth, train without it."""
+    upweight: dict[str, Factor] | None = None
+    """Times the documents of a language, source or group count: with `{wikipedia: 10}` as if each
+    of its documents were there ten times (as HyperCLOVA did). Factors of a group's language and
+    source are multiplied. Weights are divided among the groups they name by these counts."""
     temperature: float = Field(default=1.0, ge=0, le=1)
     """Share of a group: its tokens to this power. 1 keeps the proportions of the data, 0.5 helps
-    small languages, 0 treats all alike. Small groups are then repeated more often."""
+    small languages, 0 treats all alike. Small groups are then repeated more often. With `language
+    and source` it is about languages."""
+    source_temperature: float = Field(default=1.0, ge=0, le=1)
+    """With `language and source`: the same for the sources within each language."""
+    max_epochs: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Most times a group is read in the run; 4 is advised, since more repeats teach little. What a
+    group cannot take goes to the other sources of its language, then to the other languages, by
+    the shares they have. None: no limit, and a warning above 4."""
     cross_document_attention: bool = False
     """Let tokens see earlier documents in the same row, and count positions through. Slightly
     faster; the model then learns from unrelated text before it."""
@@ -41,9 +57,13 @@ class DataSpec(Spec):
     result does not depend on it."""
 
     @model_validator(mode="after")
-    def _weights_need_groups(self) -> DataSpec:
-        if self.weights is not None and self.mix_by == "none":
-            raise ValueError("weights need groups: set mix_by to language or source")
-        if self.weights is not None and not any(self.weights.values()):
-            raise ValueError("weights must not all be 0, or nothing is left to train on")
+    def _names_need_groups(self) -> DataSpec:
+        for name, given in (("weights", self.weights), ("upweight", self.upweight)):
+            if given is not None and self.mix_by == "none":
+                raise ValueError(f"{name}: no groups to name; set mix_by to language or source")
+        if self.source_temperature != 1 and self.mix_by != "language and source":
+            raise ValueError(
+                "source_temperature is for mix_by: language and source; with another mix_by the "
+                "key is temperature"
+            )
         return self

@@ -294,8 +294,11 @@ def test_a_corrupt_shard_is_not_opened(tokens: Artifact, tmp_path: Path) -> None
     [
         {"context": 7},
         {"weights": {"ko": -1}},
-        {"weights": {"ko": 0}},
         {"weights": {"ko": 1}, "mix_by": "none"},
+        {"upweight": {"ko": 10}, "mix_by": "none"},
+        {"upweight": {"ko": 0}},
+        {"max_epochs": 0},
+        {"source_temperature": 0.5},
         {"temperature": 2},
         {"num_workers": 0},
     ],

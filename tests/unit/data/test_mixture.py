@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hunmin.core.errors import InputError
 from hunmin.data import mixture as mixture_module
-from hunmin.data.mixture import BLOCK_SIZE, Mixture, group_shares
+from hunmin.data.mixture import BLOCK_SIZE, Mixture
 
 WEIGHTS = st.lists(st.floats(0, 1), min_size=1, max_size=12).filter(lambda w: sum(w) > 1e-3)
 
@@ -69,42 +68,3 @@ def test_the_shuffle_inside_a_block_has_no_runs() -> None:
     groups, _ = Mixture([0.5, 0.5], 0).locate(np.arange(BLOCK_SIZE))
     changes = np.count_nonzero(np.diff(groups))
     assert abs(changes - BLOCK_SIZE / 2) < 4 * 32
-
-
-TOKENS = {"en": 10_000, "ko": 2_500, "sw": 100}
-
-
-@pytest.mark.parametrize(
-    ("temperature", "expected"),
-    [(1, [10_000, 2_500, 100]), (0.5, [100, 50, 10]), (0, [1, 1, 1])],
-)
-def test_temperature(temperature: float, expected: list[float]) -> None:
-    shares = group_shares(TOKENS, None, temperature)
-    assert list(shares) == list(TOKENS)
-    assert list(shares.values()) == pytest.approx(normalized(expected))
-
-
-def test_weights_set_shares_and_the_rest_follows_temperature() -> None:
-    assert group_shares(TOKENS, {"ko": 0.45}, 0.5) == pytest.approx(
-        {"en": 0.5, "ko": 0.45, "sw": 0.05}
-    )
-    assert group_shares(TOKENS, {"en": 0}, 0) == pytest.approx({"en": 0, "ko": 0.5, "sw": 0.5})
-    assert group_shares(TOKENS, {"en": 2, "ko": 1, "sw": 1}, 1) == pytest.approx(
-        {"en": 0.5, "ko": 0.25, "sw": 0.25}
-    )
-
-
-def test_unknown_group_in_the_weights() -> None:
-    with pytest.raises(InputError, match=r"no such group.*Did you mean 'ko'\?"):
-        group_shares(TOKENS, {"kor": 1}, 1)
-
-
-@pytest.mark.parametrize("weights", [{"ko": 1}, {"ko": 0.6, "en": 0.6}])
-def test_weights_that_leave_nothing(weights: dict[str, float]) -> None:
-    with pytest.raises(InputError, match="leave no samples for the other groups"):
-        group_shares(TOKENS, weights, 1)
-
-
-def test_all_weights_zero() -> None:
-    with pytest.raises(InputError, match="all weights are 0"):
-        group_shares(TOKENS, dict.fromkeys(TOKENS, 0.0), 1)
