@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from hunmin.core.errors import InputError
-from hunmin.corpus.dedup.hashes import Hashes, HashTable, Positions, Stretches
 from hunmin.corpus.dedup.letters import Letters, chunks, letters_of
 from hunmin.corpus.dedup.shingles import character_shingles
+from hunmin.corpus.hashes import Hashes, HashTable, Positions, Stretches
 from hunmin.text.unicode import normalize
 
 _NAME_BYTES = 8

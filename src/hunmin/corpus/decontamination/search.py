@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hunmin.corpus.decontamination.index import EvaluationIndex
-from hunmin.corpus.dedup.hashes import Positions, Stretches
 from hunmin.corpus.dedup.letters import Letters, chunks, letters_of
+from hunmin.corpus.hashes import Positions, Stretches
 
 CONTAMINATED = "holds evaluation items"
 """The reason of a document that holds an evaluation item."""

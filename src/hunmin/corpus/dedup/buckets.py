@@ -15,9 +15,9 @@ from hunmin.corpus.dedup.clusters import (
     ids_of,
     sorted_members,
 )
-from hunmin.corpus.dedup.hashes import Hashes, Positions
 from hunmin.corpus.dedup.minhash import Signatures, similarity
 from hunmin.corpus.dedup.near import NearDuplicateRule, matrix_of
+from hunmin.corpus.hashes import Hashes, Positions
 
 _PAIRS_AT_ONCE = 1 << 15
 

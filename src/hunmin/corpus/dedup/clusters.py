@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hunmin.core.errors import InputError
-from hunmin.corpus.dedup.hashes import Positions
+from hunmin.corpus.hashes import Positions
 
 KEY_SCHEMA = pa.schema([("key", pa.binary()), ("member", pa.string())])
 """One row for each document and key; documents with one key are candidates or duplicates."""

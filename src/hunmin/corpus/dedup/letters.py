@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from hunmin.core.errors import InputError, TextEncodingError
-from hunmin.corpus.dedup.hashes import Hashes, Positions, mix
+from hunmin.corpus.hashes import Hashes, Positions, mix
 from hunmin.text.scripts import script_characters
 
 CHUNK_BYTES = 1 << 20

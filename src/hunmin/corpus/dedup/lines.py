@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hunmin.core.errors import InputError
-from hunmin.corpus.dedup.hashes import Hashes, HashTable, Positions, Stretches
 from hunmin.corpus.dedup.letters import chunks, letters_of
+from hunmin.corpus.hashes import Hashes, HashTable, Positions, Stretches
 
 REPEATED_LINES = "mostly repeated lines"
 """The reason of a document of which too little is left."""

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from hunmin.core.errors import InputError
 from hunmin.core.hashing import seed_from
-from hunmin.corpus.dedup.hashes import Hashes, mix
 from hunmin.corpus.dedup.shingles import Shingles
+from hunmin.corpus.hashes import Hashes, mix
 
 Signatures = npt.NDArray[np.uint32]
 """Smallest hash of each text under each permutation, shape (texts, permutations)."""

@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from hunmin.core.errors import InputError
 from hunmin.core.yaml12 import parse_yaml
-from hunmin.corpus.dedup.hashes import Hashes, Positions, Stretches
 from hunmin.corpus.dedup.letters import Letters, chunks, letters_of, text_column
+from hunmin.corpus.hashes import Hashes, Positions, Stretches
 from hunmin.text.languages import UNDETERMINED
 
 Unit = Literal["words", "characters"]

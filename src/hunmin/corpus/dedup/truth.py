@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hunmin.corpus.dedup.hashes import Hashes, Positions
 from hunmin.corpus.dedup.shingles import Shingles
+from hunmin.corpus.hashes import Hashes, Positions
 
 _MAX_DOCUMENTS = 300
 

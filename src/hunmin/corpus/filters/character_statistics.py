@@ -21,8 +21,8 @@ from hunmin.corpus.filters.characters import (
     script_kind,
 )
 from hunmin.corpus.filters.chunks import Chunk
-from hunmin.corpus.filters.hashes import Indices
 from hunmin.corpus.filters.repeats import share
+from hunmin.corpus.hashes import Positions
 
 Columns = dict[str, npt.NDArray[np.float64]]
 # Bytes of UTF-8 as Latin-1 and Windows-1252 show them.
@@ -63,7 +63,9 @@ def character_statistics(chunk: Chunk, scripts: npt.NDArray[np.bool_]) -> Column
     }
 
 
-def _main_script_share(counts: Indices, scripts: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+def _main_script_share(
+    counts: Positions, scripts: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
     own = counts[:, LETTER + 1 :]
     expected = np.where(scripts[:, LETTER + 1 :], own, 0).sum(axis=1)
     hangul = scripts[:, script_kind("Hang")]
@@ -81,7 +83,7 @@ def script_rows(kinds: list[list[int]]) -> npt.NDArray[np.bool_]:
     return rows
 
 
-def _runs(chunk: Chunk, written: Indices) -> Columns:
+def _runs(chunk: Chunk, written: Positions) -> Columns:
     """Longest run of one character that is no white space, and the share of long runs."""
     codes, size = chunk.codes, chunk.num_documents
     equal = np.flatnonzero((codes[1:] == codes[:-1]) & (chunk.kinds[1:] > NEWLINE))
@@ -95,7 +97,7 @@ def _runs(chunk: Chunk, written: Indices) -> Columns:
     return {"longest_run": longest.astype(np.float64), "run_share": share(total, written)}
 
 
-def _mojibake(chunk: Chunk) -> Indices:
+def _mojibake(chunk: Chunk) -> Positions:
     """Characters of each document that are bytes of UTF-8 shown one by one."""
     following = member_table(_CONTINUATIONS)[chunk.written]
     pairs = np.flatnonzero(following[1:] & ~following[:-1])

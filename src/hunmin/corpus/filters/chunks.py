@@ -9,8 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hunmin.corpus.filters.characters import NEWLINE, NUM_KINDS, kind_table, lower_table
-from hunmin.corpus.filters.hashes import Indices, SubstringHashes, item_hashes
+from hunmin.corpus.filters.characters import (
+    NEWLINE,
+    NUM_CODES,
+    NUM_KINDS,
+    kind_table,
+    lower_table,
+)
+from hunmin.corpus.hashes import Hashes, Positions, Stretches, mix
 
 # Arrays of eight bytes an item stay within a core's cache.
 CHUNK_CHARACTERS = 1 << 17
@@ -26,9 +32,9 @@ class Chunk:
     """Lower-case code points, shape (characters,)."""
     kinds: npt.NDArray[np.uint8]
     """Kinds of the characters, shape (characters,)."""
-    starts: Indices
+    starts: Positions
     """Where each document begins."""
-    ends: Indices
+    ends: Positions
     """Where each document ends; its added line end stands there."""
     first: int
     """Number of the first document within its batch."""
@@ -39,17 +45,17 @@ class Chunk:
         return len(self.starts)
 
     @property
-    def lengths(self) -> Indices:
+    def lengths(self) -> Positions:
         """Characters of each document."""
         return self.ends - self.starts
 
     @functools.cached_property
-    def substrings(self) -> SubstringHashes:
+    def substrings(self) -> Stretches:
         """Hashes of substrings, blind to upper and lower case."""
-        return SubstringHashes(item_hashes(self.codes))
+        return Stretches(_code_hashes().take(self.codes))
 
     @functools.cached_property
-    def kind_counts(self) -> Indices:
+    def kind_counts(self) -> Positions:
         """Characters of each kind, shape (documents, NUM_KINDS); without the added line ends."""
         keys = np.repeat(np.arange(self.num_documents) * NUM_KINDS, self.lengths + 1)
         keys += self.kinds
@@ -59,18 +65,18 @@ class Chunk:
         return counts
 
     @functools.cached_property
-    def word_bounds(self) -> tuple[Indices, Indices]:
+    def word_bounds(self) -> tuple[Positions, Positions]:
         """Starts and ends of all runs without white space."""
         inside = np.zeros(len(self.kinds) + 1, np.bool_)
         np.greater(self.kinds, NEWLINE, out=inside[1:])
         bounds = np.flatnonzero(inside[1:] != inside[:-1])
         return bounds[::2], bounds[1::2]
 
-    def documents_of(self, positions: Indices) -> Indices:
+    def documents_of(self, positions: Positions) -> Positions:
         """Return which document each of some ascending positions lies in."""
         return np.repeat(np.arange(self.num_documents), np.diff(self.offsets_of(positions)))
 
-    def offsets_of(self, positions: Indices) -> Indices:
+    def offsets_of(self, positions: Positions) -> Positions:
         """Return where the documents begin in an ascending list of positions, and its length."""
         return np.append(np.searchsorted(positions, self.starts), len(positions))
 
@@ -100,3 +106,15 @@ def _chunk(texts: Sequence[str], first: int) -> Chunk:
     ends = np.cumsum([len(text) + 1 for text in texts]) - 1
     starts = np.concatenate([[0], ends[:-1] + 1])
     return Chunk(codes, lower_table()[codes], kind_table()[codes], starts, ends, first)
+
+
+def hash_strings(strings: Sequence[str]) -> Hashes:
+    """Return the hashes of whole strings, equal to those of equal substrings of a chunk."""
+    codes = np.frombuffer("".join(strings).encode("utf-32-le"), np.uint32)
+    ends = np.cumsum([0, *map(len, strings)])
+    return Stretches(_code_hashes().take(codes)).hashes(ends[:-1], ends[1:])
+
+
+@functools.cache
+def _code_hashes() -> Hashes:
+    return mix(np.arange(NUM_CODES, dtype=np.uint64))

@@ -26,7 +26,7 @@ from hunmin.corpus.filters.measures import Evaluation, evaluate, threshold_for_p
 
 LOW_QUALITY = "low quality"
 _WEIGHTS, _FACTS = "classifier.safetensors", "classifier.json"
-_FORMAT = "hunmin quality classifier 1"
+_FORMAT = "hunmin quality classifier 2"
 _MIN_SAMPLES = 10
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hunmin.corpus.filters.chunks import Chunk, chunks
-from hunmin.corpus.filters.hashes import Indices, SubstringHashes
 from hunmin.corpus.filters.repeats import share
 from hunmin.corpus.filters.units import units_per_word
+from hunmin.corpus.hashes import Positions, Stretches
 
 _FACTORS = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F, 0x165667B1, 0xFD7046C5)
 MAX_CHARACTERS = len(_FACTORS)
@@ -39,9 +39,9 @@ class FeatureSpace:
 class Rows:
     """Features of some texts as rows of a sparse matrix: each row sums to one."""
 
-    offsets: Indices
+    offsets: Positions
     """Where each row begins, and the number of values; shape (rows + 1,)."""
-    features: Indices
+    features: Positions
     """Feature of each value, ascending within a row."""
     values: npt.NDArray[np.float64]
     """Share of the row's n-grams that are this feature."""
@@ -70,8 +70,8 @@ def rows_of(texts: Sequence[str], space: FeatureSpace) -> Rows:
     Returns:
         A row for each text; empty for a text without any n-gram.
     """
-    keys: list[Indices] = [np.zeros(0, np.int64)]
-    counts: list[Indices] = [np.zeros(0, np.int64)]
+    keys: list[Positions] = [np.zeros(0, np.int64)]
+    counts: list[Positions] = [np.zeros(0, np.int64)]
     for chunk in chunks(texts):
         found = [
             (np.repeat(np.arange(chunk.num_documents), lengths) + chunk.first) << space.bits | slots
@@ -104,7 +104,7 @@ def score_sums(
     return np.concatenate(parts)
 
 
-def _slots(chunk: Chunk, space: FeatureSpace) -> Iterator[tuple[Indices, Indices]]:
+def _slots(chunk: Chunk, space: FeatureSpace) -> Iterator[tuple[Positions, Positions]]:
     """Yield features document after document, and how many of each document, by kind of n-gram."""
     sums = np.zeros(len(chunk.codes), np.uint32)
     for size in range(1, max(space.characters, default=0) + 1):
@@ -117,7 +117,7 @@ def _slots(chunk: Chunk, space: FeatureSpace) -> Iterator[tuple[Indices, Indices
 
 def _character_slots(
     chunk: Chunk, sums: npt.NDArray[np.uint32], size: int, bits: int
-) -> tuple[Indices, Indices]:
+) -> tuple[Positions, Positions]:
     mixed = (sums ^ (sums >> np.uint32(15))) * np.uint32(0x2C1B3C6D)
     slots = (mixed ^ (mixed >> np.uint32(12))) >> np.uint32(32 - bits)
     # N-grams that begin in one document and end in the next belong to neither.
@@ -130,18 +130,18 @@ def _character_slots(
     return slots[inside].astype(np.int64), lengths
 
 
-def _word_slots(chunk: Chunk, space: FeatureSpace) -> Iterator[tuple[Indices, Indices]]:
+def _word_slots(chunk: Chunk, space: FeatureSpace) -> Iterator[tuple[Positions, Positions]]:
     if not space.words:
         return
     starts, ends = chunk.word_bounds
     parted = (units_per_word(chunk) == 1)[chunk.documents_of(starts)]
     starts, ends = starts[parted], ends[parted]
-    hashes = SubstringHashes(chunk.substrings.between(starts, ends) ^ _WORD_SALT)
+    hashes = Stretches(chunk.substrings.hashes(starts, ends) ^ _WORD_SALT)
     offsets = chunk.offsets_of(starts)
     stops = np.repeat(offsets[1:], np.diff(offsets))
     for size in space.words:
         firsts = np.arange(len(starts))
         fits = firsts + size <= stops
-        found = hashes.between(firsts[fits], firsts[fits] + size)
+        found = hashes.hashes(firsts[fits], firsts[fits] + size)
         lengths = np.maximum(0, np.diff(offsets) - size + 1)
         yield (found >> np.uint64(64 - space.bits)).astype(np.int64), lengths

@@ -16,8 +16,8 @@ from hunmin.corpus.filters.characters import (
     script_kind,
 )
 from hunmin.corpus.filters.chunks import Chunk
-from hunmin.corpus.filters.hashes import Hashes, Indices
 from hunmin.corpus.filters.repeats import find_repeats, in_document, share
+from hunmin.corpus.hashes import Hashes, Positions
 
 Columns = dict[str, npt.NDArray[np.float64]]
 SHORT_LINE_CHARACTERS = 30
@@ -30,17 +30,17 @@ _DENSITY = 2
 class Lines:
     """The lines of a chunk that are not blank, without the white space around them."""
 
-    starts: Indices
+    starts: Positions
     """Where each line begins."""
-    ends: Indices
+    ends: Positions
     """Where each line ends."""
-    numbers: Indices
+    numbers: Positions
     """Number of each line among all lines of the chunk, blank ones too."""
-    documents: Indices
+    documents: Positions
     """The document of each line."""
 
     @property
-    def lengths(self) -> Indices:
+    def lengths(self) -> Positions:
         """Characters of each line."""
         return self.ends - self.starts
 
@@ -71,7 +71,7 @@ def line_statistics(chunk: Chunk, lines: Lines, titles: Hashes | None = None) ->
     """
     size = chunk.num_documents
     counts = np.bincount(lines.documents, minlength=size)
-    hashes = chunk.substrings.between(lines.starts, lines.ends)
+    hashes = chunk.substrings.hashes(lines.starts, lines.ends)
     marks = {
         "punctuated_lines": _ends_sentence(chunk, lines),
         "bullet_lines": member_table(BULLETS)[chunk.codes[lines.starts]],
@@ -106,12 +106,12 @@ def _ends_with_ellipsis(chunk: Chunk, lines: Lines) -> npt.NDArray[np.bool_]:
     return either
 
 
-def _short(chunk: Chunk) -> Indices:
+def _short(chunk: Chunk) -> Positions:
     """Characters below which a line is short, by document."""
     counts = chunk.kind_counts
     dense = counts[:, [script_kind(script) for script in _DENSE_SCRIPTS]].sum(axis=1)
     is_dense = dense * 2 > chunk.lengths - counts[:, :NEWLINE].sum(axis=1)
-    short: Indices = np.where(is_dense, SHORT_LINE_CHARACTERS // _DENSITY, SHORT_LINE_CHARACTERS)
+    short: Positions = np.where(is_dense, SHORT_LINE_CHARACTERS // _DENSITY, SHORT_LINE_CHARACTERS)
     return short
 
 
@@ -134,13 +134,13 @@ def _paragraphs(chunk: Chunk, lines: Lines) -> Columns:
     is_first[1:-1] = (np.diff(lines.numbers) > 1) | (np.diff(lines.documents) > 0)
     bounds = np.flatnonzero(is_first)
     starts, ends = lines.starts[bounds[:-1]], lines.ends[bounds[1:] - 1]
-    hashes = chunk.substrings.between(starts, ends)
+    hashes = chunk.substrings.hashes(starts, ends)
     documents = lines.documents[bounds[:-1]]
     return _duplicates("paragraph", documents, hashes, ends - starts, chunk.num_documents)
 
 
 def _duplicates(
-    name: str, documents: Indices, hashes: Hashes, lengths: Indices, num_documents: int
+    name: str, documents: Positions, hashes: Hashes, lengths: Positions, num_documents: int
 ) -> Columns:
     later = find_repeats(in_document(hashes, documents)).later
     counts = np.bincount(documents, minlength=num_documents)

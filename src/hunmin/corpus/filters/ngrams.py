@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from hunmin.corpus.filters.hashes import Indices, SubstringHashes
 from hunmin.corpus.filters.repeats import Repeats, find_repeats, in_document, share
 from hunmin.corpus.filters.units import Units
+from hunmin.corpus.hashes import Positions, Stretches
 
 Columns = dict[str, npt.NDArray[np.float64]]
 TOP_SIZES = (2, 3, 4)
@@ -34,7 +34,7 @@ def ngram_statistics(units: Units) -> Columns:
         are no white space; the top n-gram is the one that covers most, not the most frequent one.
     """
     # Hashes of units that differ between documents make n-grams differ, too.
-    hashes = SubstringHashes(in_document(units.hashes, units.documents))
+    hashes = Stretches(in_document(units.hashes, units.documents))
     lengths = np.concatenate([[0], np.cumsum(units.lengths)])
     totals = lengths[units.offsets[1:]] - lengths[units.offsets[:-1]]
     per_word, stops = units.per_word[units.documents], units.offsets[1:][units.documents]
@@ -44,7 +44,7 @@ def ngram_statistics(units: Units) -> Columns:
         ends = starts + size * per_word[starts]
         fits = ends <= stops[starts]
         starts, ends = starts[fits], ends[fits]
-        repeats = find_repeats(hashes.between(starts, ends))
+        repeats = find_repeats(hashes.hashes(starts, ends))
         if size in TOP_SIZES:
             top = _top(repeats, lengths[ends] - lengths[starts], units.documents[starts], totals)
             columns[f"top_{size}gram"] = share(top, totals)
@@ -55,7 +55,9 @@ def ngram_statistics(units: Units) -> Columns:
     return columns
 
 
-def _top(repeats: Repeats, covered: Indices, documents: Indices, totals: Indices) -> Indices:
+def _top(
+    repeats: Repeats, covered: Positions, documents: Positions, totals: Positions
+) -> Positions:
     """Characters of the n-gram that covers most; overlapping ones cover no more than there is."""
     top = np.zeros_like(totals)
     firsts, counts = repeats.occurrences()
@@ -64,7 +66,7 @@ def _top(repeats: Repeats, covered: Indices, documents: Indices, totals: Indices
 
 
 def _covered(
-    starts: Indices, ends: Indices, lengths: Indices, units: Units
+    starts: Positions, ends: Positions, lengths: Positions, units: Units
 ) -> npt.NDArray[np.float64]:
     """Characters of each document within some stretches, given in order; overlaps count once."""
     begins = starts.copy()
@@ -89,7 +91,7 @@ def unique_word_share(units: Units) -> npt.NDArray[np.float64]:
     blocks = (starts - units.offsets[documents]) // (BLOCK_WORDS * units.per_word[documents])
     hashes = units.hashes[starts]
     if (units.per_word > 1).any():
-        hashes = SubstringHashes(units.hashes).between(starts, ends)
+        hashes = Stretches(units.hashes).hashes(starts, ends)
     keys = in_document(in_document(hashes, blocks), documents + (1 << 32))
     words = np.bincount(documents, minlength=len(units.counts))
     later = np.bincount(documents[find_repeats(keys).later], minlength=len(units.counts))

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hunmin.corpus.filters.characters import lower
-from hunmin.corpus.filters.chunks import Chunk
-from hunmin.corpus.filters.hashes import Hashes, Indices, hash_strings
+from hunmin.corpus.filters.chunks import Chunk, hash_strings
 from hunmin.corpus.filters.repeats import in_document
 from hunmin.corpus.filters.units import trimmed_words
+from hunmin.corpus.hashes import Hashes, Positions
 
 _WINDOW = 4
 _FACTORS = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F)
@@ -40,7 +40,7 @@ class PhraseList:
     phrases: tuple[str, ...]
     """The phrases."""
 
-    def find(self, chunk: Chunk) -> Indices:
+    def find(self, chunk: Chunk) -> Positions:
         """Return where one of the phrases begins, ascending."""
         lowered = sorted(set(map(lower, self.phrases)))
         heads = [np.frombuffer(text.encode("utf-32-le"), np.uint32) for text in lowered]
@@ -53,7 +53,9 @@ class PhraseList:
         return places[self._confirmed(chunk, places, lowered)]
 
     @staticmethod
-    def _confirmed(chunk: Chunk, places: Indices, lowered: Sequence[str]) -> npt.NDArray[np.bool_]:
+    def _confirmed(
+        chunk: Chunk, places: Positions, lowered: Sequence[str]
+    ) -> npt.NDArray[np.bool_]:
         found = np.zeros(len(places), np.bool_)
         by_length: dict[int, list[str]] = defaultdict(list)
         for text in lowered:
@@ -61,7 +63,7 @@ class PhraseList:
         for length, texts in by_length.items():
             fits = places + length <= len(chunk.codes)
             ends = np.where(fits, places + length, places)
-            found |= fits & np.isin(chunk.substrings.between(places, ends), hash_strings(texts))
+            found |= fits & np.isin(chunk.substrings.hashes(places, ends), hash_strings(texts))
         return found
 
 
@@ -69,9 +71,9 @@ class PhraseList:
 class WordHits:
     """How often the words of a list stand in each document."""
 
-    words: Indices
+    words: Positions
     """Words that are on the list, by document."""
-    distinct: Indices
+    distinct: Positions
     """Different words of the list, by document."""
 
 
@@ -106,10 +108,10 @@ def find_words(
 
 def _whole(
     chunk: Chunk,
-    documents: Indices,
+    documents: Positions,
     targets: Sequence[str],
-    trimmed: tuple[Indices, Indices, Indices],
-) -> tuple[Indices, Hashes]:
+    trimmed: tuple[Positions, Positions, Positions],
+) -> tuple[Positions, Hashes]:
     starts, ends, owners = trimmed
     wanted = np.zeros(chunk.num_documents, np.bool_)
     wanted[documents] = True
@@ -117,24 +119,26 @@ def _whole(
     sizes = np.asarray([len(target) for target in targets])
     lengths[sizes[sizes < len(lengths)]] = True
     kept = np.flatnonzero(wanted[owners] & lengths[ends - starts])
-    hashes = chunk.substrings.between(starts[kept], ends[kept])
+    hashes = chunk.substrings.hashes(starts[kept], ends[kept])
     return _among(owners[kept], hashes, hash_strings(targets))
 
 
-def _anywhere(chunk: Chunk, documents: Indices, targets: Sequence[str]) -> tuple[Indices, Hashes]:
+def _anywhere(
+    chunk: Chunk, documents: Positions, targets: Sequence[str]
+) -> tuple[Positions, Hashes]:
     spans = [np.arange(chunk.starts[d], chunk.ends[d]) for d in documents]
     starts = np.concatenate(spans)
     owners = np.repeat(documents, [len(span) for span in spans])
-    found: list[tuple[Indices, Hashes]] = []
+    found: list[tuple[Positions, Hashes]] = []
     for size in sorted({len(target) for target in targets}):
         wanted = hash_strings([target for target in targets if len(target) == size])
         fits = starts + size <= chunk.ends[owners]
-        hashes = chunk.substrings.between(starts[fits], starts[fits] + size)
+        hashes = chunk.substrings.hashes(starts[fits], starts[fits] + size)
         found.append(_among(owners[fits], hashes, wanted))
     return np.concatenate([pair[0] for pair in found]), np.concatenate([pair[1] for pair in found])
 
 
-def _among(owners: Indices, hashes: Hashes, targets: Hashes) -> tuple[Indices, Hashes]:
+def _among(owners: Positions, hashes: Hashes, targets: Hashes) -> tuple[Positions, Hashes]:
     """Keep what is among the targets; a table of bits tells most others at once."""
     table = np.zeros(1 << _SLOT_BITS, np.bool_)
     table[targets >> np.uint64(64 - _SLOT_BITS)] = True
@@ -143,7 +147,7 @@ def _among(owners: Indices, hashes: Hashes, targets: Hashes) -> tuple[Indices, H
     return owners[near], hashes[near]
 
 
-def _count(hits: WordHits, owners: Indices, hashes: Hashes) -> None:
+def _count(hits: WordHits, owners: Positions, hashes: Hashes) -> None:
     np.add.at(hits.words, owners, 1)
     _, firsts = np.unique(in_document(hashes, owners), return_index=True)
     np.add.at(hits.distinct, owners[firsts], 1)

@@ -7,26 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hunmin.corpus.filters.hashes import Hashes, Indices, mix
+from hunmin.corpus.hashes import Hashes, Positions, mix
 
 
 @dataclass(frozen=True)
 class Repeats:
     """Which items have a hash that stood before."""
 
-    later: Indices
+    later: Positions
     """Items whose hash stood before, ascending."""
-    firsts: Indices
+    firsts: Positions
     """The first item with the same hash, for each of `later`."""
 
-    def all_items(self, count: int) -> Indices:
+    def all_items(self, count: int) -> Positions:
         """Return all items whose hash stands more than once, ascending."""
         found = np.zeros(count, np.bool_)
         found[self.later] = True
         found[self.firsts] = True
         return np.flatnonzero(found)
 
-    def occurrences(self) -> tuple[Indices, Indices]:
+    def occurrences(self) -> tuple[Positions, Positions]:
         """Return the first item of each repeated hash, ascending, and how often the hash stands."""
         counts = np.bincount(self.firsts)
         firsts = np.flatnonzero(counts)
@@ -47,9 +47,9 @@ def find_repeats(keys: Hashes) -> Repeats:
         another hash in its slot tries again with other bits. That is several times quicker than
         sorting.
     """
-    items: Indices = np.arange(len(keys))
-    laters: list[Indices] = [items[:0]]
-    firsts: list[Indices] = [items[:0]]
+    items: Positions = np.arange(len(keys))
+    laters: list[Positions] = [items[:0]]
+    firsts: list[Positions] = [items[:0]]
     while len(items):
         winners = _winners(keys)
         same = keys[winners] == keys
@@ -62,7 +62,7 @@ def find_repeats(keys: Hashes) -> Repeats:
     return Repeats(np.concatenate(laters)[order], np.concatenate(firsts)[order])
 
 
-def _winners(keys: Hashes) -> Indices:
+def _winners(keys: Hashes) -> Positions:
     """The first item in the slot of each item."""
     bits = max(4, len(keys).bit_length() + 2)
     slots = (keys >> np.uint64(64 - bits)).view(np.int64)
@@ -71,7 +71,7 @@ def _winners(keys: Hashes) -> Indices:
     return table[slots]
 
 
-def in_document(keys: Hashes, documents: Indices) -> Hashes:
+def in_document(keys: Hashes, documents: Positions) -> Hashes:
     """Return hashes that differ between documents."""
     return keys ^ ((documents.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9FB21C651E98DF25))
 

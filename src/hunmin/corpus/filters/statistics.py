@@ -11,14 +11,14 @@ import pyarrow as pa
 
 from hunmin.corpus.filters.character_statistics import character_statistics, script_rows
 from hunmin.corpus.filters.characters import lower, script_kind
-from hunmin.corpus.filters.chunks import Chunk, chunks
-from hunmin.corpus.filters.hashes import Hashes, hash_strings
+from hunmin.corpus.filters.chunks import Chunk, chunks, hash_strings
 from hunmin.corpus.filters.line_statistics import Lines, find_lines, line_statistics
 from hunmin.corpus.filters.ngrams import DUPLICATE_SIZES, TOP_SIZES, ngram_statistics
 from hunmin.corpus.filters.phrases import PhraseList, find_words
 from hunmin.corpus.filters.repeats import share
 from hunmin.corpus.filters.units import find_units
 from hunmin.corpus.filters.word_statistics import word_statistics
+from hunmin.corpus.hashes import Hashes
 from hunmin.text.scripts import expand_scripts
 
 Columns = dict[str, npt.NDArray[np.float64]]

@@ -22,7 +22,7 @@ from hunmin.corpus.filters.characters import (
     script_kind,
 )
 from hunmin.corpus.filters.chunks import Chunk
-from hunmin.corpus.filters.hashes import Hashes, Indices
+from hunmin.corpus.hashes import Hashes, Positions
 
 CHARACTERS_PER_WORD = {
     "Hani": 2,
@@ -43,31 +43,31 @@ _TRIMS = 3
 class Units:
     """The units of a chunk, document after document."""
 
-    starts: Indices
+    starts: Positions
     """Where each unit begins in the chunk."""
-    ends: Indices
+    ends: Positions
     """Where each unit ends."""
-    documents: Indices
+    documents: Positions
     """The document of each unit."""
-    offsets: Indices
+    offsets: Positions
     """Where the units of each document begin, and their number; shape (documents + 1,)."""
-    per_word: Indices
+    per_word: Positions
     """Units that stand for one word, by document: 1 where units are words."""
     hashes: Hashes
     """Hash of each unit."""
 
     @property
-    def counts(self) -> Indices:
+    def counts(self) -> Positions:
         """Units of each document."""
         return np.diff(self.offsets)
 
     @property
-    def lengths(self) -> Indices:
+    def lengths(self) -> Positions:
         """Characters of each unit."""
         return self.ends - self.starts
 
 
-def units_per_word(chunk: Chunk) -> Indices:
+def units_per_word(chunk: Chunk) -> Positions:
     """Return how many units stand for one word of each document: 1 where words are parted."""
     counts = chunk.kind_counts
     letters = counts[:, LETTER:].sum(axis=1)
@@ -98,11 +98,11 @@ def find_units(chunk: Chunk) -> Units:
         starts, ends = _with_characters(chunk, per_word > 1)
     offsets = chunk.offsets_of(starts)
     documents = np.repeat(np.arange(chunk.num_documents), np.diff(offsets))
-    hashes = chunk.substrings.between(starts, ends)
+    hashes = chunk.substrings.hashes(starts, ends)
     return Units(starts, ends, documents, offsets, per_word, hashes)
 
 
-def _with_characters(chunk: Chunk, unspaced: npt.NDArray[np.bool_]) -> tuple[Indices, Indices]:
+def _with_characters(chunk: Chunk, unspaced: npt.NDArray[np.bool_]) -> tuple[Positions, Positions]:
     """Bounds of words, and of all characters in some of the documents."""
     single = np.repeat(unspaced, chunk.lengths + 1)
     inside = np.zeros(len(chunk.kinds) + 2, np.bool_)
@@ -112,7 +112,7 @@ def _with_characters(chunk: Chunk, unspaced: npt.NDArray[np.bool_]) -> tuple[Ind
     return np.flatnonzero(begins), np.flatnonzero(stops) + 1
 
 
-def trimmed_words(chunk: Chunk) -> tuple[Indices, Indices, Indices]:
+def trimmed_words(chunk: Chunk) -> tuple[Positions, Positions, Positions]:
     """Return words without the punctuation around them.
 
     Args:

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from hunmin.core.errors import InputError
-from hunmin.corpus.dedup.hashes import mix
 from hunmin.corpus.dedup.minhash import MinHash, similarity
 from hunmin.corpus.dedup.shingles import Shingles, shingle
+from hunmin.corpus.hashes import mix
 
 
 def sets_of(pairs: int, size: int, jaccard: float) -> tuple[Shingles, Shingles]:

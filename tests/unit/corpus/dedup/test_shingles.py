@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tests.support.texts import HARD_TEXTS, SENTENCES
 
 from hunmin.core.errors import InputError, TextEncodingError
-from hunmin.corpus.dedup.hashes import HashTable, Stretches, mix
 from hunmin.corpus.dedup.letters import chunks, letters_of
 from hunmin.corpus.dedup.shingles import (
     Unit,
@@ -22,6 +21,7 @@ from hunmin.corpus.dedup.shingles import (
     units_of,
     word_shingles,
 )
+from hunmin.corpus.hashes import HashTable, Stretches, mix
 
 ALL_TEXTS = [text for texts in SENTENCES.values() for text in texts] + HARD_TEXTS
 any_texts = st.lists(

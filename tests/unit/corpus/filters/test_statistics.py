@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tests.support.texts import HARD_TEXTS, SENTENCES
 
 from hunmin.corpus.filters import chunks
-from hunmin.corpus.filters.hashes import SubstringHashes, hash_strings, item_hashes
+from hunmin.corpus.filters.characters import lower
+from hunmin.corpus.filters.chunks import hash_strings
 from hunmin.corpus.filters.repeats import find_repeats
 from hunmin.corpus.filters.statistics import STATISTICS, STATISTICS_SCHEMA, Lexicon, measure
 
@@ -153,10 +154,10 @@ def test_repeats_are_all_later_occurrences(values: list[int]) -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
 def test_hashes_of_substrings_do_not_depend_on_their_place(a: str, b: str, c: str) -> None:
-    codes = np.asarray([ord(character) for character in a + b + c], np.uint32)
-    hashes = SubstringHashes(item_hashes(codes))
-    found = hashes.between(np.asarray([len(a)]), np.asarray([len(a + b)]))
-    assert found[0] == hash_strings([b.encode("utf-16", "surrogatepass").decode("utf-16")])[0]
+    (chunk,) = chunks.chunks(["x\n" + a + b, c])
+    start = np.asarray([2 + len(a)])
+    found = chunk.substrings.hashes(start, start + len(b))
+    assert found.tolist() == hash_strings([lower(b)]).tolist()
 
 
 def test_empty_batches_and_texts() -> None:

@@ -34,10 +34,11 @@ def mix(values: Hashes) -> Hashes:
         Steele, Lea & Flood 2014, SplitMix64 (the generator's step and finaliser).
     """
     mixed = values + _STEP
+    shifted = np.empty_like(mixed)
     for shift, factor in ((30, _FIRST), (27, _SECOND)):
-        mixed ^= mixed >> np.uint64(shift)
+        mixed ^= np.right_shift(mixed, np.uint64(shift), out=shifted)
         mixed *= factor
-    mixed ^= mixed >> np.uint64(31)
+    mixed ^= np.right_shift(mixed, np.uint64(31), out=shifted)
     return mixed
 
 
@@ -60,9 +61,9 @@ class Stretches:
 
     def hashes(self, starts: Positions, ends: Positions) -> Hashes:
         """Return the mixed hashes of the stretches from `starts` up to, not including, `ends`."""
-        found = self._sums[ends]
-        found -= self._sums[starts]
-        found *= self._inverses[starts]
+        found = self._sums.take(ends)
+        found -= self._sums.take(starts)
+        found *= self._inverses.take(starts)
         return mix(found)
 
     def windows(self, width: int) -> Hashes:
