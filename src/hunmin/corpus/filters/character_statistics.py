@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -75,11 +77,11 @@ def _main_script_share(
     return share(main, own.sum(axis=1) + jamo)
 
 
-def script_rows(kinds: list[list[int]]) -> npt.NDArray[np.bool_]:
+def script_rows(kinds: Sequence[Collection[int]]) -> npt.NDArray[np.bool_]:
     """Return the `scripts` of `character_statistics` from lists of kinds."""
     rows = np.zeros((len(kinds), NUM_KINDS), np.bool_)
     for row, found in zip(rows, kinds, strict=True):
-        row[found] = True
+        row[list(found)] = True
     return rows
 
 

@@ -91,6 +91,8 @@ def lower_table() -> npt.NDArray[np.uint32]:
 
 def lower(text: str) -> str:
     """Return a text in lower case as `lower_table` has it: never longer, never shorter."""
+    if text.isascii():
+        return text.lower()
     pairs = zip(text, map(str.lower, text), strict=True)
     return "".join(low if len(low) == 1 else own for own, low in pairs)
 

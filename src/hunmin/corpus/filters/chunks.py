@@ -20,6 +20,12 @@ from hunmin.corpus.hashes import Hashes, Positions, Stretches, mix
 
 # Arrays of eight bytes an item stay within a core's cache.
 CHUNK_CHARACTERS = 1 << 17
+HEAD_CHARACTERS = 4
+"""Characters that `Chunk.heads` looks at."""
+NUM_HEADS = 1 << 16
+"""Different values of `Chunk.heads`."""
+_HEAD_FACTOR = np.uint32(0x9E3779B1)
+_HEAD_SHIFT = np.uint32(16)
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,11 @@ class Chunk:
     def substrings(self) -> Stretches:
         """Hashes of substrings, blind to upper and lower case."""
         return Stretches(_code_hashes().take(self.codes))
+
+    @functools.cached_property
+    def heads(self) -> npt.NDArray[np.uint16]:
+        """Short hash of the four lower-case characters from each place on."""
+        return heads_of(self.codes)
 
     @functools.cached_property
     def kind_counts(self) -> Positions:
@@ -106,6 +117,17 @@ def _chunk(texts: Sequence[str], first: int) -> Chunk:
     ends = np.cumsum([len(text) + 1 for text in texts]) - 1
     starts = np.concatenate([[0], ends[:-1] + 1])
     return Chunk(codes, lower_table()[codes], kind_table()[codes], starts, ends, first)
+
+
+def heads_of(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint16]:
+    """Return a hash below NUM_HEADS of the four code points from each place on."""
+    count = max(0, len(codes) - HEAD_CHARACTERS + 1)
+    total = np.zeros(count, np.uint32)
+    for place in range(HEAD_CHARACTERS):
+        total += codes[place : place + count]
+        total *= _HEAD_FACTOR
+    total >>= _HEAD_SHIFT
+    return total.astype(np.uint16)
 
 
 def hash_strings(strings: Sequence[str]) -> Hashes:

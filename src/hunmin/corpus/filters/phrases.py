@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -10,23 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hunmin.corpus.filters.characters import lower
-from hunmin.corpus.filters.chunks import Chunk, hash_strings
+from hunmin.corpus.filters.chunks import HEAD_CHARACTERS, NUM_HEADS, Chunk, hash_strings, heads_of
 from hunmin.corpus.filters.repeats import in_document
 from hunmin.corpus.filters.units import trimmed_words
-from hunmin.corpus.hashes import Hashes, Positions
+from hunmin.corpus.hashes import Hashes, HashTable, Positions
 
-_WINDOW = 4
-_FACTORS = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F)
-_SLOT_BITS = 16
-
-
-def _windows(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint16]:
-    """Hash of the four code points from each place on."""
-    count = max(0, len(codes) - _WINDOW + 1)
-    total = np.zeros(count, np.uint32)
-    for place, factor in enumerate(_FACTORS):
-        total += codes[place : place + count] * np.uint32(factor)
-    return ((total ^ (total >> np.uint32(15))) & np.uint32((1 << _SLOT_BITS) - 1)).astype(np.uint16)
+_KEPT_LISTS = 512
 
 
 @dataclass(frozen=True)
@@ -42,29 +31,44 @@ class PhraseList:
 
     def find(self, chunk: Chunk) -> Positions:
         """Return where one of the phrases begins, ascending."""
-        lowered = sorted(set(map(lower, self.phrases)))
-        heads = [np.frombuffer(text.encode("utf-32-le"), np.uint32) for text in lowered]
-        table = np.zeros(1 << _SLOT_BITS, np.bool_)
-        for head in heads:
-            table[_windows(head[:_WINDOW])] = True
-        places = np.flatnonzero(table[_windows(chunk.codes)])
+        targets, is_head = _targets(frozenset(self.phrases)), _heads(self.phrases)
+        places = np.flatnonzero(is_head.take(chunk.heads))
         if not len(places):
             return places
-        return places[self._confirmed(chunk, places, lowered)]
+        ends = places[:, np.newaxis] + targets.lengths
+        fits = ends <= len(chunk.codes)
+        begins = np.broadcast_to(places[:, np.newaxis], ends.shape)[fits]
+        found = np.zeros(ends.size, np.bool_)
+        here = targets.table.find(chunk.substrings.hashes(begins, ends[fits]))[0]
+        found[np.flatnonzero(fits)[here]] = True
+        return places[found.reshape(ends.shape).any(axis=1)]
 
-    @staticmethod
-    def _confirmed(
-        chunk: Chunk, places: Positions, lowered: Sequence[str]
-    ) -> npt.NDArray[np.bool_]:
-        found = np.zeros(len(places), np.bool_)
-        by_length: dict[int, list[str]] = defaultdict(list)
-        for text in lowered:
-            by_length[len(text)].append(text)
-        for length, texts in by_length.items():
-            fits = places + length <= len(chunk.codes)
-            ends = np.where(fits, places + length, places)
-            found |= fits & np.isin(chunk.substrings.hashes(places, ends), hash_strings(texts))
-        return found
+
+@dataclass(frozen=True)
+class _Targets:
+    """What is looked for, ready to be compared."""
+
+    table: HashTable
+    """Hashes of all words."""
+    lengths: Positions
+    """Their different lengths, ascending."""
+
+
+@functools.lru_cache(maxsize=_KEPT_LISTS)
+def _targets(words: frozenset[str]) -> _Targets:
+    lowered = sorted(set(map(lower, words)))
+    lengths = np.asarray(sorted({len(word) for word in lowered}), np.int64)
+    return _Targets(HashTable(np.sort(hash_strings(lowered))), lengths)
+
+
+@functools.lru_cache(maxsize=_KEPT_LISTS)
+def _heads(phrases: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+    """Which hashes of four characters a phrase begins with, shape (NUM_HEADS,)."""
+    is_head = np.zeros(NUM_HEADS, np.bool_)
+    for phrase in phrases:
+        first = lower(phrase)[:HEAD_CHARACTERS]
+        is_head[heads_of(np.frombuffer(first.encode("utf-32-le"), np.uint32))] = True
+    return is_head
 
 
 @dataclass(frozen=True)
@@ -78,76 +82,71 @@ class WordHits:
 
 
 def find_words(
-    chunk: Chunk, lists: Sequence[Collection[str]], unspaced: npt.NDArray[np.bool_]
+    chunk: Chunk,
+    lists: Sequence[Collection[str]],
+    choice: Positions,
+    unspaced: npt.NDArray[np.bool_],
 ) -> WordHits:
     """Count the words of a list in each document.
 
     Args:
         chunk: Documents.
-        lists: The list of each document; equal lists should be one object.
+        lists: Lists of words.
+        choice: Which of the lists belongs to each document.
         unspaced: Documents whose script parts no words: there a word counts wherever it stands.
 
     Returns:
         Counts; whole words without the punctuation around them, blind to upper and lower case.
     """
-    by_list: dict[tuple[int, bool], list[int]] = defaultdict(list)
-    for document, words in enumerate(lists):
-        if words:
-            by_list[id(words), bool(unspaced[document])].append(document)
-    hits = WordHits(np.zeros(len(lists), np.int64), np.zeros(len(lists), np.int64))
-    trimmed = trimmed_words(chunk) if any(not anywhere for _, anywhere in by_list) else None
-    for (_, anywhere), documents in by_list.items():
-        targets = sorted(set(map(lower, lists[documents[0]])))
-        if anywhere or trimmed is None:
-            found = _anywhere(chunk, np.asarray(documents), targets)
-        else:
-            found = _whole(chunk, np.asarray(documents), targets, trimmed)
-        _count(hits, *found)
+    size = chunk.num_documents
+    hits = WordHits(np.zeros(size, np.int64), np.zeros(size, np.int64))
+    for number, words in enumerate(lists):
+        chosen = choice == number
+        if not words or not chosen.any():
+            continue
+        targets = _targets(frozenset(words))
+        for documents, find in ((chosen & unspaced, _anywhere), (chosen & ~unspaced, _whole)):
+            if documents.any():
+                _count(hits, *find(chunk, documents, targets))
     return hits
 
 
 def _whole(
-    chunk: Chunk,
-    documents: Positions,
-    targets: Sequence[str],
-    trimmed: tuple[Positions, Positions, Positions],
+    chunk: Chunk, documents: npt.NDArray[np.bool_], targets: _Targets
 ) -> tuple[Positions, Hashes]:
-    starts, ends, owners = trimmed
-    wanted = np.zeros(chunk.num_documents, np.bool_)
-    wanted[documents] = True
+    starts, ends, owners = trimmed_words(chunk)
     lengths = np.zeros(int((ends - starts).max(initial=0)) + 1, np.bool_)
-    sizes = np.asarray([len(target) for target in targets])
-    lengths[sizes[sizes < len(lengths)]] = True
-    kept = np.flatnonzero(wanted[owners] & lengths[ends - starts])
-    hashes = chunk.substrings.hashes(starts[kept], ends[kept])
-    return _among(owners[kept], hashes, hash_strings(targets))
+    lengths[targets.lengths[targets.lengths < len(lengths)]] = True
+    wanted = lengths.take(ends - starts)
+    if not documents.all():
+        wanted &= documents.take(owners)
+    kept = np.flatnonzero(wanted)
+    return _among(owners[kept], chunk.substrings.hashes(starts[kept], ends[kept]), targets)
 
 
 def _anywhere(
-    chunk: Chunk, documents: Positions, targets: Sequence[str]
+    chunk: Chunk, documents: npt.NDArray[np.bool_], targets: _Targets
 ) -> tuple[Positions, Hashes]:
-    spans = [np.arange(chunk.starts[d], chunk.ends[d]) for d in documents]
+    chosen = np.flatnonzero(documents)
+    spans = [np.arange(chunk.starts[d], chunk.ends[d]) for d in chosen]
     starts = np.concatenate(spans)
-    owners = np.repeat(documents, [len(span) for span in spans])
+    owners = np.repeat(chosen, [len(span) for span in spans])
     found: list[tuple[Positions, Hashes]] = []
-    for size in sorted({len(target) for target in targets}):
-        wanted = hash_strings([target for target in targets if len(target) == size])
+    for size in targets.lengths.tolist():
         fits = starts + size <= chunk.ends[owners]
         hashes = chunk.substrings.hashes(starts[fits], starts[fits] + size)
-        found.append(_among(owners[fits], hashes, wanted))
+        found.append(_among(owners[fits], hashes, targets))
     return np.concatenate([pair[0] for pair in found]), np.concatenate([pair[1] for pair in found])
 
 
-def _among(owners: Positions, hashes: Hashes, targets: Hashes) -> tuple[Positions, Hashes]:
-    """Keep what is among the targets; a table of bits tells most others at once."""
-    table = np.zeros(1 << _SLOT_BITS, np.bool_)
-    table[targets >> np.uint64(64 - _SLOT_BITS)] = True
-    near = np.flatnonzero(table[hashes >> np.uint64(64 - _SLOT_BITS)])
-    near = near[np.isin(hashes[near], targets)]
+def _among(owners: Positions, hashes: Hashes, targets: _Targets) -> tuple[Positions, Hashes]:
+    """Keep what is among the targets."""
+    near = targets.table.find(hashes)[0]
     return owners[near], hashes[near]
 
 
 def _count(hits: WordHits, owners: Positions, hashes: Hashes) -> None:
-    np.add.at(hits.words, owners, 1)
+    size = len(hits.words)
+    np.add(hits.words, np.bincount(owners, minlength=size), out=hits.words)
     _, firsts = np.unique(in_document(hashes, owners), return_index=True)
-    np.add.at(hits.distinct, owners[firsts], 1)
+    np.add(hits.distinct, np.bincount(owners[firsts], minlength=size), out=hits.distinct)

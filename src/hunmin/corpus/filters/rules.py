@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hunmin.corpus.filters.profiles import (
     Profile,
@@ -189,10 +190,11 @@ def _floats(column: pa.Array) -> npt.NDArray[np.float64]:
 
 def _titles(batch: pa.RecordBatch) -> list[str | None]:
     """Titles among the metadata, where there are any."""
-    return [
-        _title(meta) if meta is not None and '"title"' in meta else None
-        for meta in batch["meta"].to_pylist()
-    ]
+    titles: list[str | None] = [None] * batch.num_rows
+    rows = pc.indices_nonzero(pc.fill_null(pc.match_substring(batch["meta"], '"title"'), False))
+    for row, meta in zip(rows.to_pylist(), batch["meta"].take(rows).to_pylist(), strict=True):
+        titles[row] = _title(meta)
+    return titles
 
 
 def _title(meta: str) -> str | None:

@@ -18,7 +18,7 @@ from hunmin.corpus.filters.phrases import PhraseList, find_words
 from hunmin.corpus.filters.repeats import share
 from hunmin.corpus.filters.units import find_units
 from hunmin.corpus.filters.word_statistics import word_statistics
-from hunmin.corpus.hashes import Hashes
+from hunmin.corpus.hashes import Hashes, Positions
 from hunmin.text.scripts import expand_scripts
 
 Columns = dict[str, npt.NDArray[np.float64]]
@@ -82,14 +82,14 @@ def measure(
         About 60 bytes of memory for each character of the longest document.
     """
     hashes = None if titles is None else _title_hashes(titles)
-    parts = [
-        _measure_chunk(
-            chunk,
-            lexicons[chunk.first : chunk.first + chunk.num_documents],
-            None if hashes is None else hashes[chunk.first : chunk.first + chunk.num_documents],
-        )
-        for chunk in chunks(texts)
-    ]
+    distinct = list({id(lexicon): lexicon for lexicon in lexicons}.values())
+    numbers = {id(lexicon): number for number, lexicon in enumerate(distinct)}
+    choice = np.fromiter((numbers[id(lexicon)] for lexicon in lexicons), np.int64, len(lexicons))
+    parts = []
+    for chunk in chunks(texts):
+        rows = slice(chunk.first, chunk.first + chunk.num_documents)
+        own = None if hashes is None else hashes[rows]
+        parts.append(_measure_chunk(chunk, distinct, choice[rows], own))
     arrays = [
         pa.array(np.concatenate([part[name] for part in parts] or [np.zeros(0)]), from_pandas=True)
         for name in STATISTICS
@@ -99,63 +99,55 @@ def measure(
     )
 
 
-def _measure_chunk(chunk: Chunk, lexicons: Sequence[Lexicon], titles: Hashes | None) -> Columns:
+def _measure_chunk(
+    chunk: Chunk, lexicons: Sequence[Lexicon], choice: Positions, titles: Hashes | None
+) -> Columns:
+    """Measure a chunk; `choice` says which lexicon each document has."""
     units, lines = find_units(chunk), find_lines(chunk)
-    scripts = script_rows([list(lexicon.kinds) for lexicon in lexicons])
+    scripts = script_rows([lexicon.kinds for lexicon in lexicons])[choice]
     unspaced = units.per_word > 1
     columns = character_statistics(chunk, scripts) | word_statistics(chunk, units)
     columns |= line_statistics(chunk, lines, titles) | ngram_statistics(units)
-    columns |= _stop_words(chunk, lexicons, unspaced, columns["words"])
+    words = columns["words"]
+    stop_words = [lexicon.stop_words for lexicon in lexicons]
+    hits = find_words(chunk, stop_words, choice, unspaced)
+    columns["stop_words"] = _known(hits.distinct.astype(np.float64), stop_words, choice)
+    columns["stop_word_share"] = _known(share(hits.words, words), stop_words, choice)
     profane = [lexicon.profanity for lexicon in lexicons]
-    hits = find_words(chunk, profane, unspaced).words
-    columns["profanity_share"] = _known(share(hits, columns["words"]), profane)
+    hits = find_words(chunk, profane, choice, unspaced)
+    columns["profanity_share"] = _known(share(hits.words, words), profane, choice)
     for name in ("boilerplate", "placeholders"):
         lists = [getattr(lexicon, name) for lexicon in lexicons]
-        columns[f"{name.removesuffix('s')}_lines"] = _lines_with(chunk, lines, lists)
+        columns[f"{name.removesuffix('s')}_lines"] = _lines_with(chunk, lines, lists, choice)
     return columns
 
 
-def _stop_words(
-    chunk: Chunk,
-    lexicons: Sequence[Lexicon],
-    unspaced: npt.NDArray[np.bool_],
-    words: npt.NDArray[np.float64],
-) -> Columns:
-    lists = [lexicon.stop_words for lexicon in lexicons]
-    hits = find_words(chunk, lists, unspaced)
-    return {
-        "stop_words": _known(hits.distinct.astype(np.float64), lists),
-        "stop_word_share": _known(share(hits.words, words), lists),
-    }
-
-
 def _known(
-    values: npt.NDArray[np.float64], lists: Sequence[Collection[str]]
+    values: npt.NDArray[np.float64], lists: Sequence[Collection[str]], choice: Positions
 ) -> npt.NDArray[np.float64]:
-    return np.where([bool(words) for words in lists], values, np.nan)
+    has_words = np.asarray([bool(words) for words in lists], np.bool_)
+    return np.where(has_words[choice], values, np.nan)
 
 
 def _lines_with(
-    chunk: Chunk, lines: Lines, lists: Sequence[tuple[str, ...]]
+    chunk: Chunk, lines: Lines, lists: Sequence[tuple[str, ...]], choice: Positions
 ) -> npt.NDArray[np.float64]:
     """Share of the lines of each document that hold one of its phrases."""
     counts = np.bincount(lines.documents, minlength=chunk.num_documents)
     found = np.zeros(len(lines.documents), np.bool_)
     for phrases in dict.fromkeys(lists):
-        if phrases:
-            places = PhraseList(phrases).find(chunk)
-            hit = np.zeros(len(found), np.bool_)
-            hit[np.searchsorted(lines.starts, places, side="right") - 1] = True
-            own = np.asarray([other == phrases for other in lists])
-            found |= hit & own[lines.documents]
+        own = np.asarray([other == phrases for other in lists], np.bool_)[choice]
+        if not phrases or not own.any():
+            continue
+        hit = np.searchsorted(lines.starts, PhraseList(phrases).find(chunk), side="right") - 1
+        found[hit[own[lines.documents[hit]]]] = True
     return share(np.bincount(lines.documents[found], minlength=chunk.num_documents), counts)
 
 
 def _title_hashes(titles: Sequence[str | None]) -> Hashes:
-    known = [_comparable(title) for title in titles]
-    return np.where([bool(title) for title in known], hash_strings(known), np.uint64(0))
-
-
-def _comparable(title: str | None) -> str:
-    """A title as lines are compared with it; empty if there is none."""
-    return lower((title or "").strip())
+    """Hash of each title as lines are compared with it; 0 where there is none."""
+    hashes = np.zeros(len(titles), np.uint64)
+    known = {row: lower(title.strip()) for row, title in enumerate(titles) if title}
+    known = {row: title for row, title in known.items() if title}
+    hashes[list(known)] = hash_strings(list(known.values()))
+    return hashes
