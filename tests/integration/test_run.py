@@ -118,6 +118,19 @@ def test_dry_run_tells_origins_and_counts(recipe: Path, run: Path) -> None:
         "origin": "derived",
     }
     assert "model.parameters" in values
+    groups = [value["value"] for key, value in values.items() if key.startswith("mixture.")]
+    assert groups
+    assert all("of the samples" in text and "epochs" in text for text in groups)
+
+
+def test_most_epochs_for_a_run_that_is_too_long(recipe: Path, copy: Path) -> None:
+    result = hunmin("train", recipe, "data.max_epochs=0.01", "--run-dir", copy)
+    assert result.returncode == 2
+    assert "longer than data.max_epochs passes" in result.stderr
+    result = hunmin("train", recipe, "data.max_epochs=100", "--run-dir", copy)
+    assert result.returncode == 0, result.stderr
+    mixture = json.loads((copy / "train" / "plan.json").read_text(encoding="utf-8"))["mixture"]
+    assert sum(group["share"] for group in mixture) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

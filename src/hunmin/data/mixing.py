@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hunmin.core.logs import get_logger
 from hunmin.core.tables import align_columns
 from hunmin.core.units import format_count
 from hunmin.data.grouping import Grouping
@@ -14,12 +15,15 @@ from hunmin.data.shares import Divider, Shares, cap_shares, wanted_shares
 from hunmin.data.spec import DataSpec
 from hunmin.data.tokens import SplitFacts, TokensFacts
 
+logger = get_logger(__name__)
+
 ADVISED_MAX_EPOCHS = 4
 """Repeating text up to four times is worth almost as much as new text; beyond, less and less.
 
 Source: Muennighoff et al. 2023, "Scaling data-constrained language models", arXiv:2305.16264.
 """
 _MAX_NAMED = 5
+_MAX_ROWS = 16
 # Steps are whole and caps are kept to rounding: 4.001 epochs are no reason to warn.
 _SLACK = 1.01
 
@@ -63,9 +67,23 @@ class MixturePlan:
         return [asdict(group) for group in self.groups]
 
     def table(self) -> list[str]:
-        """Return the lines of a table for a terminal: group, tokens, share, epochs."""
-        rows = [describe_group(group) for group in self.groups]
+        """Return the lines of a table for a terminal: group, tokens, share, epochs.
+
+        Returns:
+            The header, the groups with the largest shares, and a row for all others together.
+        """
+        ordered = sorted(self.groups, key=lambda group: (-group.share, group.name))
+        shown, rest = ordered[:_MAX_ROWS], ordered[_MAX_ROWS:]
+        rows = [describe_group(group) for group in shown]
+        if rest:
+            rows.append(describe_group(self._together(rest)))
         return align_columns([("group", "tokens", "share", "epochs"), *rows])
+
+    def _together(self, groups: Sequence[PlannedGroup]) -> PlannedGroup:
+        tokens = sum(group.tokens for group in groups)
+        share = math.fsum(group.share for group in groups)
+        name = f"({len(groups)} others)"
+        return PlannedGroup(name, tokens, share, share * self.run_tokens / tokens)
 
     def repeated(self) -> list[PlannedGroup]:
         """Return the groups that are read more often than advised, the worst first."""
@@ -172,6 +190,15 @@ def repetition_warning(plan: MixturePlan, spec: DataSpec) -> str | None:
         f"text is read more than {ADVISED_MAX_EPOCHS} times, where repeating begins to cost "
         f"quality: {named}{more}. {_advice(spec)}"
     )
+
+
+def log_mixture(plan: MixturePlan, spec: DataSpec) -> None:
+    """Log the table of a run's mixture if there is one, and warn of what is repeated too often."""
+    if len(plan.groups) > 1:
+        logger.info("%s", "\n".join(["what the run reads:", *plan.table()]))
+    warning = repetition_warning(plan, spec)
+    if warning is not None:
+        logger.warning("%s", warning)
 
 
 def _advice(spec: DataSpec) -> str:

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from hunmin.core.artifact import Artifact, load_artifact
-from hunmin.core.errors import HunminError
+from hunmin.core.errors import HunminError, InputError
 from hunmin.core.recipe import LoadedRecipe
 from hunmin.core.units import format_count
 from hunmin.core.yaml12 import KeyPath
+from hunmin.data.spec import DataSpec
+from hunmin.data.tokens import TokensFacts, read_facts
 from hunmin.pipeline.recipe import Recipe
 from hunmin.pipeline.stages import STAGES, wanted_stages
+from hunmin.training.spec import TrainSpec
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,6 @@ def _origin(loaded: LoadedRecipe[Recipe], key: KeyPath) -> str:
 
 def _derived(recipe: Recipe, folder: Path) -> Iterator[PlannedValue]:
     from hunmin.models.build import count_parameters, model_config
-    from hunmin.training.plan import derive_plan
 
     context = None if recipe.data is None else recipe.data.context
     config = model_config(recipe.model, vocab_size=_vocab_size(recipe, folder), context=context)
@@ -97,11 +99,38 @@ def _derived(recipe: Recipe, folder: Path) -> Iterator[PlannedValue]:
     if tokens is None:
         yield _derive("train.plan", "known when the data stage has counted the tokens")
         return
-    plan = derive_plan(
-        recipe.train, context=recipe.data.context, train_tokens=_train_tokens(tokens)
-    )
+    yield from _derived_from_tokens(recipe.data, recipe.train, tokens)
+
+
+def _derived_from_tokens(
+    data: DataSpec, train: TrainSpec, tokens: Artifact
+) -> Iterator[PlannedValue]:
+    from hunmin.training.plan import derive_plan
+
+    facts = read_facts(tokens)
+    train_tokens = facts.splits["train"].tokens
+    plan = derive_plan(train, context=data.context, train_tokens=train_tokens)
     for name, value in plan.model_dump().items():
         yield _derive(f"train.{name}", value)
+    yield from _derived_mixture(data, facts, plan.total_tokens)
+
+
+def _derived_mixture(data: DataSpec, facts: TokensFacts, run_tokens: int) -> Iterator[PlannedValue]:
+    from hunmin.data.mixing import describe_group, mix_split, repetition_warning
+
+    try:
+        mixture = mix_split(facts, facts.splits["train"], data, run_tokens)
+    except InputError as error:
+        # These tokens may be of an earlier recipe: the run itself says so if they are not.
+        yield _derive("mixture", f"not known from the tokens there are: {error.problem}")
+        return
+    for group in mixture.groups:
+        _, size, share, epochs = describe_group(group)
+        text = f"{size} tokens, {share} of the samples, {epochs} epochs"
+        yield _derive(f"mixture.{group.name}", text)
+    warning = repetition_warning(mixture, data)
+    if warning is not None:
+        yield _derive("mixture.warning", warning)
 
 
 def _derive(key: str, value: Any) -> PlannedValue:
@@ -121,7 +150,3 @@ def _existing(folder: Path, recipe: Recipe, name: str) -> Artifact | None:
         return load_artifact(path, STAGES[name].kind, verify=False)
     except HunminError:
         return None
-
-
-def _train_tokens(tokens: Artifact) -> int:
-    return int(tokens.facts["splits"]["train"]["tokens"])

@@ -18,8 +18,10 @@ from hunmin.core.hashing import stable_hash
 from hunmin.core.logs import get_logger
 from hunmin.core.units import format_count
 from hunmin.data.loader import TokenLoader
+from hunmin.data.mixing import MixturePlan, log_mixture, mix_split
 from hunmin.data.shards import check_tokenizer
 from hunmin.data.spec import DataSpec
+from hunmin.data.tokens import open_tokens, split_facts
 from hunmin.models.build import build_model, count_parameters, model_config
 from hunmin.models.devices import explain_out_of_memory, pick_device
 from hunmin.models.export import save_model
@@ -79,8 +81,14 @@ class TrainJob:
 
     def plan(self) -> TrainPlan:
         """Derive the plan from the recipe and the number of tokens."""
-        loader = TokenLoader(self.tokens, self.data, batch_size=1)
-        return derive_plan(self.train, context=self.data.context, train_tokens=loader.num_tokens)
+        tokens = split_facts(self.tokens, open_tokens(self.tokens), "train").tokens
+        return derive_plan(self.train, context=self.data.context, train_tokens=tokens)
+
+    def mixture(self, plan: TrainPlan) -> MixturePlan:
+        """Return what the run takes from each group of the training documents."""
+        facts = open_tokens(self.tokens)
+        split = split_facts(self.tokens, facts, "train")
+        return mix_split(facts, split, self.data, plan.total_tokens)
 
 
 def train_model(job: TrainJob) -> Artifact:
@@ -102,8 +110,11 @@ def train_model(job: TrainJob) -> Artifact:
     check_tokenizer(job.tokens, tokenizer)
     _set_aside_other_run(job)
     with explain_out_of_memory("lower train.microbatch_tokens or train.loss_chunk_tokens"):
-        trainer = _assemble(job, job.plan(), tokenizer)
-        _write_plan(job, trainer)
+        plan = job.plan()
+        mixture = job.mixture(plan)
+        log_mixture(mixture, job.data)
+        trainer = _assemble(job, plan, tokenizer)
+        _write_plan(job, trainer, mixture)
         trainer.resume()
         with stop_on_signal(trainer.request_stop):
             state = trainer.fit()
@@ -142,7 +153,12 @@ def _assemble(job: TrainJob, plan: TrainPlan, tokenizer: TextTokenizer) -> Train
         plan=plan,
         model=model,
         optimizer=optimizer,
-        batches=TokenLoader(job.tokens, job.data, batch_size=plan.sequences_per_step),
+        batches=TokenLoader(
+            job.tokens,
+            job.data,
+            batch_size=plan.sequences_per_step,
+            run_tokens=plan.total_tokens,
+        ),
         held_out=_held_out(job, plan),
         token_bytes=_token_bytes(tokenizer),
         checkpoints=CheckpointFolder(job.folder / "checkpoints", job.identity()),
@@ -198,11 +214,12 @@ def _set_aside_other_run(job: TrainJob) -> None:
     logger.info("recipe or data changed: training starts anew, the earlier run is in %s", aside)
 
 
-def _write_plan(job: TrainJob, trainer: Trainer) -> None:
+def _write_plan(job: TrainJob, trainer: Trainer, mixture: MixturePlan) -> None:
     content = {
         "identity": job.identity(),
         "plan": trainer.plan.model_dump(mode="json"),
         "facts": trainer.facts,
+        "mixture": mixture.as_json(),
         "environment": describe_environment(),
     }
     atomic_write_text(job.folder / "plan.json", json.dumps(content, indent=2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from hunmin.core.errors import InputError
 from hunmin.data.grouping import Grouping
-from hunmin.data.mixing import MixturePlan, plan_mixture, repetition_warning
+from hunmin.data.mixing import MixturePlan, log_mixture, plan_mixture, repetition_warning
 from hunmin.data.spec import DataSpec
 
 BOTH = "language and source"
@@ -283,8 +284,30 @@ def test_the_table_and_the_rows() -> None:
     plan = plan_mixture(TOKENS, DataSpec(weights={"ko": 0.5}), 5_000)
     lines = plan.table()
     assert lines[0].split() == ["group", "tokens", "share", "epochs"]
-    assert lines[2].split() == ["ko", "2.5K", "50.00%", "1.00"]
+    assert lines[1].split() == ["ko", "2.5K", "50.00%", "1.00"]
     assert plan.as_json()[1] == {"name": "ko", "tokens": 2_500, "share": 0.5, "epochs": 1.0}
+
+
+def test_the_mixture_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    spec = DataSpec(temperature=0)
+    with caplog.at_level(logging.INFO, logger="hunmin"):
+        log_mixture(plan_mixture(TOKENS, spec, 12_600), spec)
+    told, warned = caplog.records
+    assert "33.33%" in told.getMessage()
+    assert warned.levelname == "WARNING"
+    caplog.clear()
+    with caplog.at_level(logging.INFO, logger="hunmin"):
+        log_mixture(plan_mixture({"all": 100}, DataSpec(mix_by="none")), DataSpec(mix_by="none"))
+    assert not caplog.records
+
+
+def test_the_table_of_many_groups_is_short() -> None:
+    sizes = {f"l{number:02d}": 1000 - number for number in range(62)}
+    lines = plan_mixture(sizes, DataSpec()).table()
+    assert len(lines) == 18
+    assert lines[1].startswith("l00")
+    assert lines[-1].split()[:2] == ["(46", "others)"]
+    assert lines[-1].split()[-1] == "1.00"
 
 
 @pytest.mark.parametrize(
