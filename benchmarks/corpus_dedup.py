@@ -86,7 +86,7 @@ def recipe(job: ReferenceJob, workers: int) -> dict[str, Any]:
     source = {
         "kind": "files",
         "name": "reference",
-        "paths": [str(job.input.resolve())],
+        "paths": [str(job.input)],
         "language": "ko",
         "fields": {"text": "text", "id": "id", "meta": ["id"]},
     }

@@ -64,10 +64,31 @@ KEYS = (
     "zxcvbnm",
 )
 MENU = (
-    "본문 바로가기/로그인/회원가입/이용약관/개인정보처리방침/고객센터/사이트맵/무단전재 및 재배포 금지/이전 글/"
-    "다음 글/목록/공유하기/댓글 쓰기/인기 글/전체 메뉴/닫기/검색/더보기/Copyright ⓒ All rights reserved./"
-    "쿠키를 사용합니다/뉴스레터 구독/장바구니/공지사항/맨 위로"
-).split("/")
+    "본문 바로가기",
+    "로그인",
+    "회원가입",
+    "이용약관",
+    "개인정보처리방침",
+    "고객센터",
+    "사이트맵",
+    "무단전재 및 재배포 금지",
+    "이전 글",
+    "다음 글",
+    "목록",
+    "공유하기",
+    "댓글 쓰기",
+    "인기 글",
+    "전체 메뉴",
+    "닫기",
+    "검색",
+    "더보기",
+    "Copyright ⓒ All rights reserved.",
+    "쿠키를 사용합니다",
+    "뉴스레터 구독",
+    "장바구니",
+    "공지사항",
+    "맨 위로",
+)
 
 JUDGED: dict[str, Any] = {"language": {}, "filters": {}}
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -193,7 +214,7 @@ def recipe(
     source = {
         "kind": "files",
         "name": "crawl",
-        "paths": [str(path.resolve()) for path in paths],
+        "paths": [str(path) for path in paths],
         "language": "ko",
         "fields": {"text": "text", "id": "id", "meta": ["source"]},
     }

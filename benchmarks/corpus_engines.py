@@ -32,6 +32,7 @@ from hunmin.core.environment import source_commit
 
 ENGINES = ("daft", "ray")
 PARTS = ("train", "validation", "rejects")
+EVALUATION_SETS = (("KLUE-NLI", "nli", "premise"), ("KLUE-STS", "sts", "sentence1"))
 QUIET = {
     "DO_NOT_TRACK": "1",
     "OMP_NUM_THREADS": "1",
@@ -44,24 +45,27 @@ def recipe(job: ReferenceJob, data: Path, engine: str, workers: int) -> dict[str
     source = {
         "kind": "files",
         "name": "reference",
-        "paths": [str(job.input.resolve())],
+        "paths": [str(job.input)],
         "language": "ko",
         "fields": {"text": "text", "id": "id"},
     }
-    items = {
-        "kind": "files",
-        "name": "KLUE-STS",
-        "paths": [str((data / "klue" / "sts_dev_a.jsonl.zst").resolve())],
-        "language": "ko",
-        "fields": {"text": "sentence1", "id": "guid"},
-    }
+    items = [
+        {
+            "kind": "files",
+            "name": name,
+            "paths": [str(data / "klue" / f"{file}_dev_a.jsonl.zst")],
+            "language": "ko",
+            "fields": {"text": field, "id": "guid"},
+        }
+        for name, file, field in EVALUATION_SETS
+    ]
     corpus = {
         "sources": [source],
         "language": {},
         "filters": {},
         "privacy": {},
         "deduplicate": {"exact": True, "near": {"threshold": 0.72}},
-        "decontaminate": {"sets": [items]},
+        "decontaminate": {"sets": items},
         "validation_fraction": 0.02,
         "engine": engine,
         "num_workers": workers,
