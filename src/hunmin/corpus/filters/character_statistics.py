@@ -101,10 +101,14 @@ def _runs(chunk: Chunk, written: Positions) -> Columns:
 
 def _mojibake(chunk: Chunk) -> Positions:
     """Characters of each document that are bytes of UTF-8 shown one by one."""
-    following = member_table(_CONTINUATIONS)[chunk.written]
-    pairs = np.flatnonzero(following[1:] & ~following[:-1])
-    leads = chunk.written[pairs]
-    third = following[np.minimum(pairs + 2, len(following) - 1)]
+    written = chunk.written
+    # One comparison finds the leads, for code points below the first one wrap around.
+    leading = (written[:-1] - np.uint32(_TWO_BYTE_LEAD)) < _FOUR_BYTE_LEAD - _TWO_BYTE_LEAD
+    pairs = np.flatnonzero(leading)
+    follows = member_table(_CONTINUATIONS)
+    pairs = pairs[follows.take(written[pairs + 1])]
+    leads = written[pairs]
+    third = follows.take(written[np.minimum(pairs + 2, len(written) - 1)])
     is_two = (leads >= _TWO_BYTE_LEAD) & (leads < _THREE_BYTE_LEAD)
     is_three = (leads >= _THREE_BYTE_LEAD) & (leads < _FOUR_BYTE_LEAD) & third
     sizes = 2 * is_two + 3 * is_three

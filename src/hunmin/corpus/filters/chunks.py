@@ -101,22 +101,20 @@ def chunks(texts: Sequence[str]) -> Iterator[Chunk]:
     Yields:
         Chunks of about 131 thousand characters; a longer document is a chunk of its own.
     """
-    first, characters = 0, 0
-    for index, text in enumerate(texts):
-        if characters and characters + len(text) > CHUNK_CHARACTERS:
-            yield _chunk(texts[first:index], first)
-            first, characters = index, 0
-        characters += len(text) + 1
-    if first < len(texts):
-        yield _chunk(texts[first:], first)
+    ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 1)
+    first = before = 0
+    while first < len(ends):
+        last = int(np.searchsorted(ends, before + CHUNK_CHARACTERS, side="right"))
+        last = max(last, first + 1)
+        joined = "\n".join([*texts[first:last], ""])
+        yield _chunk(joined, ends[first:last] - (before + 1), first)
+        first, before = last, int(ends[last - 1])
 
 
-def _chunk(texts: Sequence[str], first: int) -> Chunk:
-    joined = "\n".join([*texts, ""])
+def _chunk(joined: str, ends: Positions, first: int) -> Chunk:
     codes = np.frombuffer(joined.encode("utf-32-le", "replace"), np.uint32)
-    ends = np.cumsum([len(text) + 1 for text in texts]) - 1
     starts = np.concatenate([[0], ends[:-1] + 1])
-    return Chunk(codes, lower_table()[codes], kind_table()[codes], starts, ends, first)
+    return Chunk(codes, lower_table().take(codes), kind_table().take(codes), starts, ends, first)
 
 
 def heads_of(codes: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint16]:

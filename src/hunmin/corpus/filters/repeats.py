@@ -64,11 +64,12 @@ def find_repeats(keys: Hashes) -> Repeats:
 
 def _winners(keys: Hashes) -> Positions:
     """The first item in the slot of each item."""
-    bits = max(4, len(keys).bit_length() + 2)
+    bits = max(4, len(keys).bit_length() + 1)
     slots = (keys >> np.uint64(64 - bits)).view(np.int64)
-    table = np.empty(1 << bits, np.int64)
-    table[slots[::-1]] = np.arange(len(keys) - 1, -1, -1)
-    return table[slots]
+    # Half as wide as an index: the table stays within a core's cache.
+    table = np.empty(1 << bits, np.int32)
+    table[slots[::-1]] = np.arange(len(keys) - 1, -1, -1, dtype=np.int32)
+    return table.take(slots).astype(np.int64)
 
 
 def in_document(keys: Hashes, documents: Positions) -> Hashes:

@@ -126,7 +126,19 @@ def trimmed_words(chunk: Chunk) -> tuple[Positions, Positions, Positions]:
     starts, ends = starts.copy(), ends.copy()
     outer = np.zeros(NUM_KINDS * 4, np.bool_)
     outer[DIGIT + 1 : PUNCTUATION + 2] = True
+    at_start = at_end = np.arange(len(starts))
     for _ in range(_TRIMS):
-        ends -= outer[chunk.kinds[ends - 1]] & (ends > starts + 1)
-        starts += outer[chunk.kinds[starts]] & (ends > starts + 1)
+        # A word that was not cut at one side before is not cut there now.
+        at_end = _cut(outer.take(chunk.kinds.take(ends[at_end] - 1)), starts, ends, at_end)
+        ends[at_end] -= 1
+        at_start = _cut(outer.take(chunk.kinds.take(starts[at_start])), starts, ends, at_start)
+        starts[at_start] += 1
     return starts, ends, documents
+
+
+def _cut(
+    is_outer: npt.NDArray[np.bool_], starts: Positions, ends: Positions, words: Positions
+) -> Positions:
+    """Return those of the words that have a character to lose and one to keep."""
+    words = words[is_outer]
+    return words[ends[words] > starts[words] + 1]

@@ -42,11 +42,10 @@ def word_statistics(chunk: Chunk, units: Units) -> Columns:
 
 
 def _alphabetic_share(chunk: Chunk) -> npt.NDArray[np.float64]:
-    starts, _ = chunk.word_bounds
-    if not len(starts):
-        return np.full(chunk.num_documents, np.nan)
-    # White space after a word belongs to its stretch here, and holds no letters.
-    alphabetic = np.maximum.reduceat(chunk.kinds, starts) >= JAMO
+    starts, ends = chunk.word_bounds
+    letters = np.zeros(len(chunk.kinds) + 1, np.int32)
+    np.cumsum(chunk.kinds >= JAMO, out=letters[1:])
+    alphabetic = letters.take(ends) > letters.take(starts)
     documents = chunk.documents_of(starts)
     found = np.bincount(documents[alphabetic], minlength=chunk.num_documents)
     return share(found, np.bincount(documents, minlength=chunk.num_documents))
