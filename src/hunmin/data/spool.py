@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hunmin.data.encoding import EncodedGroup
+from hunmin.data.index import INDEX_SUFFIX, write_index
 from hunmin.data.permutation import Int64s, UInt64s
 from hunmin.data.tokens import GroupFacts, ShardFacts, SplitFacts
 
@@ -134,8 +135,7 @@ def _write_shard(file: Path, source: npt.NDArray[Any], starts: Int64s, lengths: 
     with file.open("wb") as out:
         for documents in _cut_into_runs(lengths, _CHUNK_TOKENS):
             out.write(_gather(source, starts[documents], lengths[documents]).tobytes())
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype("<i8")
-    np.save(file.with_suffix(".idx.npy"), offsets, allow_pickle=False)
+    write_index(file.with_suffix(INDEX_SUFFIX), lengths, source.dtype)
 
 
 def _gather(source: npt.NDArray[Any], starts: Int64s, lengths: Int64s) -> npt.NDArray[Any]:

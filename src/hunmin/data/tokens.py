@@ -1,8 +1,8 @@
 """The tokens artifact: what its manifest says, and circular streams over its shards.
 
 Every document lies in a shard as its boundary token followed by its own tokens. Shards are plain
-little-endian arrays of uint16 or uint32 (`ko-00000.bin`) beside the offsets of their documents
-(`ko-00000.idx.npy`, int64, one more than there are documents).
+little-endian arrays of uint16 or uint32 (`ko-00000.bin`) beside an index of their documents
+(`ko-00000.idx`, see `index.py`): a pair that Megatron opens as it is.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ class TokensFacts(Spec):
     dtype: Literal["uint16", "uint32"]
     """Type of a token on disk."""
     mix_by: str
-    """What a group is: language, source or none."""
+    """What a group is: language, source, both or none."""
     splits: dict[str, SplitFacts]
-    """By name: train and, if it has documents, validation."""
+    """By name: train and, if they have documents, validation and test."""
 
 
 def read_facts(tokens: Artifact) -> TokensFacts:
@@ -142,9 +142,9 @@ def split_facts(tokens: Artifact, facts: TokensFacts, split: Split) -> SplitFact
         f"the shards have no documents in the split '{split}'",
         where=tokens.path,
         allowed=", ".join(facts.splits),
-        hint="raise corpus.validation_fraction or give more text, then run corpus and data again"
-        if split == "validation"
-        else "look at the reject reasons in the README.md of the corpus",
+        hint="look at the reject reasons in the README.md of the corpus"
+        if split == "train"
+        else f"raise corpus.{split}_fraction or give more text, then run corpus and data again",
     )
 
 

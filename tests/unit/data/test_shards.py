@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import struct
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +23,7 @@ from hunmin.core.errors import (
     ArtifactMismatchError,
     CorruptArtifactError,
     EmptyCorpusError,
+    InputError,
     StageFailedError,
 )
 from hunmin.corpus.documents import read_documents
@@ -32,6 +34,7 @@ from hunmin.data.encoding import (
     encode_batches,
     slice_batches,
 )
+from hunmin.data.index import read_lengths, write_index
 from hunmin.data.shards import check_tokenizer, write_shards
 from hunmin.data.spec import DataSpec
 from hunmin.data.spool import _cut_into_runs, file_name
@@ -43,16 +46,35 @@ from hunmin.tokenizer.train import train_tokenizer
 Write = Callable[..., Artifact]
 
 
-def stored_documents(tokens: Artifact, group: GroupFacts, dtype: str) -> list[list[int]]:
-    """Read a group with nothing but numpy, as another program would."""
+def read_borders(index: Path) -> tuple[str, list[int]]:
+    """Type of a token and where documents begin and end, by the specification of Megatron."""
+    data = index.read_bytes()
+    magic, version, code, num_sequences, num_borders = struct.unpack_from("<9sQBQQ", data)
+    assert (magic, version) == (b"MMIDIDX\x00\x00", 1)
+    dtype = {8: "<u2", 4: "<i4"}[code]
+    end_of_sizes = 34 + 4 * num_sequences
+    sizes = struct.unpack_from(f"<{num_sequences}i", data, 34)
+    pointers = struct.unpack_from(f"<{num_sequences}q", data, end_of_sizes)
+    borders = struct.unpack_from(f"<{num_borders}q", data, end_of_sizes + 8 * num_sequences)
+    assert len(data) == end_of_sizes + 8 * num_sequences + 8 * num_borders
+    assert list(borders) == list(range(num_sequences + 1))
+    places = [pointer // np.dtype(dtype).itemsize for pointer in pointers]
+    assert [place + size for place, size in zip(places, sizes, strict=True)][:-1] == places[1:]
+    return dtype, [*places, places[-1] + sizes[-1]]
+
+
+def stored_documents(tokens: Artifact, group: GroupFacts) -> list[list[int]]:
+    """Read a group with nothing but the specification, as another program would."""
     found = []
     for shard in group.shards:
-        data = np.fromfile(tokens.path / shard.file, dtype=dtype)
-        offsets = np.load((tokens.path / shard.file).with_suffix(".idx.npy"))
-        assert offsets[0] == 0
-        assert offsets[-1] == len(data) == shard.tokens
-        assert len(offsets) == shard.documents + 1
-        found += [data[a:b].tolist() for a, b in pairwise(offsets)]
+        file = tokens.path / shard.file
+        dtype, borders = read_borders(file.with_suffix(".idx"))
+        data = np.fromfile(file, dtype=dtype)
+        assert borders[0] == 0
+        assert borders[-1] == len(data) == shard.tokens
+        assert len(borders) == shard.documents + 1
+        assert read_lengths(file.with_suffix(".idx")).tolist() == np.diff(borders).tolist()
+        found += [data[a:b].tolist() for a, b in pairwise(borders)]
     return found
 
 
@@ -74,7 +96,7 @@ def test_every_document_is_there_once(
         groups = facts.splits[split].groups
         assert list(groups) == sorted(expected)
         for name, group in groups.items():
-            found = stored_documents(tokens, group, facts.dtype)
+            found = stored_documents(tokens, group)
             assert sorted(found) == sorted(expected[name])
             assert len(found) == group.documents
             assert sum(map(len, found)) == group.tokens
@@ -97,7 +119,7 @@ def test_documents_are_shuffled_and_shards_bounded(
         for row in batch.to_pylist()
         if row["language"] == "ko"
     ]
-    found = stored_documents(tokens, group, facts.dtype)
+    found = stored_documents(tokens, group)
     assert found != arrived
     same_place = sum(a == b for a, b in zip(found, arrived, strict=True))
     assert same_place < 10
@@ -109,7 +131,7 @@ def test_lineage_and_nothing_but_shards(
     digests = {record.kind: record.digest for record in tokens.manifest.inputs}
     assert digests == {"documents": documents.digest, "tokenizer": tokenizer_artifact.digest}
     names = {path.name for path in tokens.path.rglob("*") if path.is_file()}
-    assert all(name.endswith((".bin", ".idx.npy", "manifest.json")) for name in names)
+    assert all(name.endswith((".bin", ".idx", "manifest.json")) for name in names)
 
 
 def test_the_same_bytes_with_several_processes(
@@ -137,22 +159,69 @@ def test_other_groupings(write: Write, tmp_path: Path, mix_by: str, groups: list
     open_tokens(tokens)
 
 
-def test_wide_ids_for_large_vocabularies(
-    documents: Artifact, tokenizer_artifact: Artifact, tmp_path: Path
-) -> None:
-    folder = tmp_path / "tokenizer"
+@pytest.fixture(scope="module")
+def wide(
+    documents: Artifact, tokenizer_artifact: Artifact, tmp_path_factory: pytest.TempPathFactory
+) -> Artifact:
+    """Shards of a tokenizer with more than 65,536 ids."""
+    folder = tmp_path_factory.mktemp("wide") / "tokenizer"
     shutil.copytree(tokenizer_artifact.path, folder)
     definition = json.loads((folder / "tokenizer.json").read_text())
     vocabulary = definition["model"]["vocab"]
     vocabulary |= {f"!unused{i}": len(vocabulary) + i for i in range(2**16)}
     (folder / "tokenizer.json").write_text(json.dumps(definition))
     (folder / "manifest.json").unlink()
-    wide = Artifact(folder, tokenizer_artifact.manifest)
-    tokens = write_shards(DataSpec(num_workers=1), documents, wide, tmp_path / "tokens")
-    facts = read_facts(tokens)
+    large = Artifact(folder, tokenizer_artifact.manifest)
+    return write_shards(DataSpec(num_workers=1), documents, large, folder.parent / "tokens")
+
+
+def test_wide_ids_for_large_vocabularies(wide: Artifact) -> None:
+    facts = read_facts(wide)
     assert facts.dtype == "uint32"
     group = facts.splits["train"].groups["sw"]
-    assert stored_documents(tokens, group, facts.dtype)[0][0] == 0
+    assert stored_documents(wide, group)[0][0] == 0
+
+
+def read_with_megatron(tokens: Artifact, group: GroupFacts) -> list[list[int]]:
+    """Read a group with Megatron's own reader; skips the test where it is not installed."""
+    module = pytest.importorskip("megatron.core.datasets.indexed_dataset")
+    found = []
+    for shard in group.shards:
+        prefix = str((tokens.path / shard.file).with_suffix(""))
+        dataset = module.IndexedDataset(prefix, mmap=True)
+        assert dataset.document_indices.tolist() == list(range(shard.documents + 1))
+        found += [dataset[number].tolist() for number in range(len(dataset))]
+    return found
+
+
+@pytest.mark.parametrize("name", ["tokens", "wide"])
+def test_megatron_reads_the_shards(name: str, request: pytest.FixtureRequest) -> None:
+    tokens: Artifact = request.getfixturevalue(name)
+    for split in read_facts(tokens).splits.values():
+        for group in split.groups.values():
+            assert read_with_megatron(tokens, group) == stored_documents(tokens, group)
+
+
+@pytest.mark.parametrize("content", [b"", b"MMIDIDX", b"x" * 100])
+def test_a_file_that_is_no_index(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "ko-00000.idx"
+    file.write_bytes(content)
+    with pytest.raises(CorruptArtifactError, match="no index of a shard"):
+        read_lengths(file)
+
+
+def test_an_index_that_is_cut_off(tmp_path: Path) -> None:
+    file = tmp_path / "ko-00000.idx"
+    write_index(file, np.array([3, 4]), np.dtype("<u2"))
+    assert read_lengths(file).tolist() == [3, 4]
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(CorruptArtifactError, match="cut off"):
+        read_lengths(file)
+
+
+def test_a_document_too_long_for_the_index(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="too long for the index"):
+        write_index(tmp_path / "ko-00000.idx", np.array([2**31]), np.dtype("<u4"))
 
 
 def test_no_training_documents(tokenizer_artifact: Artifact, tmp_path: Path) -> None:
