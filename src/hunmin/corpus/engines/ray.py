@@ -53,9 +53,9 @@ class RayEngine(DaftTables):
 
     def __init__(self, address: str | None, num_workers: int) -> None:
         self._num_workers = check_workers(num_workers)
-        os.environ.update({name: os.environ.get(name, v) for name, v in _NO_STATISTICS.items()})
+        for variable, value in _NO_STATISTICS.items():
+            os.environ.setdefault(variable, value)
         daft, self._ray = load_daft(), require("ray", extra="ray")
-        # Its own `set_runner_native` keeps the process free for the engine `daft`.
         self._started = not self._ray.is_initialized()
         if self._started:
             _start(self._ray, address, num_workers)
@@ -128,7 +128,7 @@ def _is_death(ray: ModuleType, error: BaseException) -> bool:
 def _start(ray: ModuleType, address: str | None, num_workers: int) -> None:
     common = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        with _on_loopback():
+        with _silent(), _on_loopback():
             ray.init(
                 address="local",
                 num_cpus=num_workers,
@@ -138,9 +138,10 @@ def _start(ray: ModuleType, address: str | None, num_workers: int) -> None:
                 **common,
             )
         return
+    environment = {**quiet_environment(), **_NO_STATISTICS}
     try:
-        environment = {**quiet_environment(), **_NO_STATISTICS}
-        ray.init(address=address, runtime_env={"env_vars": environment}, **common)
+        with _silent():
+            ray.init(address=address, runtime_env={"env_vars": environment}, **common)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(
             "no Ray cluster answers there",
@@ -148,6 +149,14 @@ def _start(ray: ModuleType, address: str | None, num_workers: int) -> None:
             allowed="auto or host:port of a running cluster; none to start Ray on this machine",
             hint="start one with: ray start --head",
         ) from error
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    # Ray tells of dead workers on stdout, which is for data; the errors tell it too.
+    worker = require("ray._private.worker", extra="ray")
+    with mock.patch.object(worker, "listen_error_messages", lambda *_: None):
+        yield
 
 
 @contextlib.contextmanager

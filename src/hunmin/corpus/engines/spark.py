@@ -114,13 +114,14 @@ class SparkEngine:
         self, frame: SparkFrame, kernel: Kernel, schema: pa.Schema, *, batch_rows: int = 8192
     ) -> SparkFrame:
         """Apply a kernel to all rows, in batches of any size up to `batch_rows`."""
+        given, carried = frame.schema, _carried(schema)
 
         def map_all(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             for batch in batches:
-                for piece in tables.cut(batch.cast(frame.schema), batch_rows):
-                    yield tables.apply(kernel, piece, schema).cast(_carried(schema))
+                for piece in tables.cut(batch.cast(given), batch_rows):
+                    yield tables.apply(kernel, piece, schema).cast(carried)
 
-        return SparkFrame(_map(frame.rows, map_all, _carried(schema)), schema)
+        return SparkFrame(_map(frame.rows, map_all, carried), schema)
 
     def group_min(self, frame: SparkFrame, key: str, value: str) -> SparkFrame:
         """Return for each value of `key` the smallest `value` and the number of its `rows`."""
@@ -168,7 +169,7 @@ def _session(builder: Any, address: str | None, num_workers: int) -> Any:
     settings = {"spark.sql.caseSensitive": "true"}
     if address is None:
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-        settings |= _SETTINGS | {"spark.sql.shuffle.partitions": str(2 * num_workers)}
+        settings |= _SETTINGS | {"spark.sql.shuffle.partitions": str(num_workers)}
     for name, value in settings.items():
         builder = builder.config(name, value)
     with _about_pandas():
