@@ -6,7 +6,8 @@ from pathlib import Path
 
 from hunmin.core.artifact import Artifact
 from hunmin.corpus.build import build_corpus
-from hunmin.corpus.spec import CorpusSpec, HomeAssistantSource
+from hunmin.corpus.sources.spec import HomeAssistantSource
+from hunmin.corpus.spec import CorpusSpec
 from hunmin.data.shards import write_shards
 from hunmin.data.spec import DataSpec
 from hunmin.tokenizer.spec import TokenizerSpec

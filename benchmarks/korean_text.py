@@ -22,7 +22,8 @@ import zstandard
 from hunmin.core.artifact import MANIFEST_NAME, Artifact, load_artifact
 from hunmin.corpus.build import build_corpus
 from hunmin.corpus.documents import DOCUMENTS_KIND
-from hunmin.corpus.spec import CorpusSpec, FilesSource
+from hunmin.corpus.sources.spec import FilesSource
+from hunmin.corpus.spec import CorpusSpec
 from hunmin.text.unicode import normalize
 
 DATA = Path("../shared/data")

@@ -17,7 +17,8 @@ from pathlib import Path
 from hunmin.core.artifact import MANIFEST_NAME, Artifact, load_artifact
 from hunmin.corpus.build import build_corpus
 from hunmin.corpus.documents import DOCUMENTS_KIND
-from hunmin.corpus.spec import CorpusSpec, FilesSource
+from hunmin.corpus.sources.spec import FilesSource
+from hunmin.corpus.spec import CorpusSpec
 from hunmin.text.files import read_text_lines
 from hunmin.text.segmentation.alignment import align_segments
 from hunmin.text.unicode import normalize

@@ -25,7 +25,8 @@ from harness import markdown_table, write_result
 
 from hunmin.core.artifact import MANIFEST_NAME, Artifact, load_artifact
 from hunmin.corpus.build import build_corpus
-from hunmin.corpus.spec import CorpusSpec, FieldNames, FilesSource
+from hunmin.corpus.sources.spec import FieldNames, FilesSource
+from hunmin.corpus.spec import CorpusSpec, DeduplicateSpec
 from hunmin.tokenizer.methods.base import TrainingTask
 from hunmin.tokenizer.methods.segmented import segmented_batches
 from hunmin.tokenizer.sample import plan_sample
@@ -53,7 +54,7 @@ def read_text(folder: Path) -> Artifact:
     if (folder / MANIFEST_NAME).is_file():
         return load_artifact(folder, "documents")
     sources = [source for reading in range(READINGS) for source in _sources(reading)]
-    spec = CorpusSpec(sources=tuple(sources), validation_fraction=0.0, deduplicate=False)
+    spec = CorpusSpec(sources=tuple(sources), validation_fraction=0.0, deduplicate=DeduplicateSpec(exact=False))
     return build_corpus(spec, folder)
 
 

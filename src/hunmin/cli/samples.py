@@ -65,7 +65,8 @@ def command(
     massive/LANGUAGE.jsonl in the format of the MASSIVE data set. Prints the folder.
     """
     from hunmin.corpus.build import build_corpus
-    from hunmin.corpus.spec import CorpusSpec, HomeAssistantSource
+    from hunmin.corpus.sources.spec import HomeAssistantSource
+    from hunmin.corpus.spec import CorpusSpec
     from hunmin.text.languages import normalize_tag
 
     tags = () if languages == "all" else tuple(map(normalize_tag, languages.split(",")))

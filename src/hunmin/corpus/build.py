@@ -1,39 +1,32 @@
-"""From sources to a documents artifact: read, normalise, judge, de-duplicate, split, write."""
+"""From sources to a documents artifact."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from hunmin.core.artifact import Artifact, load_artifact, write_artifact
-from hunmin.core.errors import EmptyCorpusError
+import hunmin
+from hunmin.core.artifact import Artifact, check_output, load_artifact, write_artifact
+from hunmin.core.errors import InputError
+from hunmin.core.hashing import hash_sources
 from hunmin.core.logs import get_logger
-from hunmin.core.progress import progress
-from hunmin.corpus.documents import DOCUMENT_SCHEMA, DOCUMENTS_KIND, REJECT_SCHEMA
-from hunmin.corpus.holdout import HoldoutGuard, single_group_error
-from hunmin.corpus.kernels import (
-    ExactDeduplicator,
-    UniqueIds,
-    identify,
-    is_validation,
-    normalize_text,
-    reject_unusable,
-    with_reason,
-    without_reason,
-)
-from hunmin.corpus.parts import PartWriter, move_groups
+from hunmin.corpus.documents import DOCUMENT_SCHEMA, DOCUMENTS_KIND, SPLITS, read_parts
+from hunmin.corpus.engines.registry import open_engine
+from hunmin.corpus.holdout import single_group_error
+from hunmin.corpus.parts import move_groups
+from hunmin.corpus.sources.describe import describe_sources
 from hunmin.corpus.sources.home.massive import write_massive
-from hunmin.corpus.sources.reader import SourceReader
-from hunmin.corpus.sources.registry import open_source
+from hunmin.corpus.sources.registry import num_workers_of
 from hunmin.corpus.spec import CorpusSpec
-from hunmin.corpus.statistics import CorpusStatistics, readme
+from hunmin.corpus.statistics import readme, statistics_of
+from hunmin.corpus.steps.notes import count_split
+from hunmin.corpus.steps.run import Outcome, run_steps
+from hunmin.corpus.steps.workspace import Workspace
 
 logger = get_logger(__name__)
 
@@ -49,140 +42,91 @@ def build_corpus(
         recipe: What the manifest records; the spec itself by default.
 
     Returns:
-        The artifact: train, validation, rejects, statistics.json and README.md, and
-        massive/LOCALE.jsonl if there is a home-assistant source.
+        The artifact: train, validation, test, rejects, statistics.json, samples.json and
+        README.md, and massive/LOCALE.jsonl if there is a home-assistant source.
 
     Raises:
         MissingInputError: A path does not exist.
         TextEncodingError: A file is not text, or in no known encoding.
         EmptyCorpusError: No document is left, or none can be held out.
         InputError: A file or a field is not what the recipe says.
+        MissingExtraError: A package that the recipe needs is not installed.
 
     Note:
-        Streams: holds one hash for each document and a few batches. The same input gives the
-        same bytes.
+        What is done is kept in a hidden folder beside the output until the artifact is whole: the
+        same call after an interruption goes on there. The same input gives the same bytes,
+        whatever the engine and the number of workers. Memory: a shard of about 64 MB for each
+        worker, and keys; see `hunmin.corpus.steps.duplicates.decide`.
     """
-    readers = [open_source(source, spec) for source in spec.sources]
+    check_output(output, DOCUMENTS_KIND)
+    spec = spec.model_copy(update={"sources": tuple(s for s in spec.sources if s.enabled)})
     content = dict(recipe) if recipe is not None else spec.model_dump(mode="json")
-    with write_artifact(output, DOCUMENTS_KIND, recipe=content) as draft:
-        with CorpusWriter(spec, draft.path) as writer:
-            for reader in readers:
-                _read(reader, writer)
-        draft.facts = writer.finish()
-        if any(source.kind == "home-assistant" for source in spec.sources):
-            write_massive(draft.path)
+    workspace = Workspace.beside(output)
+    workspace.resume(_job(spec))
+    try:
+        workers = num_workers_of(spec)
+        with open_engine(spec.engine, num_workers=workers, address=spec.address) as engine:
+            outcome = run_steps(spec, workspace, engine)
+        with write_artifact(output, DOCUMENTS_KIND, recipe=content) as draft:
+            draft.facts = _finish(spec, outcome, draft.path)
+    except InputError:
+        # Another recipe or other files are needed, so nothing here is of use.
+        workspace.remove()
+        raise
+    workspace.remove()
     return load_artifact(output, DOCUMENTS_KIND, verify=False)
 
 
-def _read(reader: SourceReader, writer: CorpusWriter) -> None:
-    with progress(f"reading {reader.name}", total=reader.total, unit=reader.unit) as bar:
-        for batch in reader.batches(bar.advance):
-            writer.add(batch)
-            bar.advance(0, documents=f"{writer.num_documents:,}")
+def _job(spec: CorpusSpec) -> Any:
+    """All that decides the result."""
+    root = Path(hunmin.__file__).parent
+    return [
+        spec.model_dump(mode="json", exclude=set(CorpusSpec.INDIFFERENT)),
+        describe_sources(spec),
+        hash_sources([root / "text", root / "corpus"]),
+    ]
 
 
-class CorpusWriter:
-    """The part after the sources: judges records and writes them where they belong.
+def _finish(spec: CorpusSpec, outcome: Outcome, folder: Path) -> dict[str, Any]:
+    """Fill the artifact's folder; return the facts for its manifest."""
+    for side, files in outcome.files.items():
+        _link_parts(files, folder / side)
+    if spec.validation_fraction > 0:
+        _hold_out_every_language(spec, outcome, folder)
+    if any(source.kind == "home-assistant" for source in spec.sources):
+        write_massive(folder)
+    facts = statistics_of(outcome.tally) | outcome.facts
+    _write_json(folder / "statistics.json", facts)
+    _write_json(folder / "samples.json", outcome.samples)
+    (folder / "README.md").write_text(readme(facts), encoding="utf-8")
+    return facts
 
-    Args:
-        spec: What is dropped and held out.
-        folder: The artifact's draft.
-    """
 
-    def __init__(self, spec: CorpusSpec, folder: Path) -> None:
-        self._stack = contextlib.ExitStack()
-        self._spec, self._folder = spec, folder
-        self._statistics = CorpusStatistics()
-        self._guard = HoldoutGuard(spec.seed)
-        self._deduplicate = ExactDeduplicator() if spec.deduplicate else None
-        self._make_ids_unique = UniqueIds()
-        self._train = self._writer("train", DOCUMENT_SCHEMA)
-        self._validation = self._writer("validation", DOCUMENT_SCHEMA)
-        self._rejects = self._writer("rejects", REJECT_SCHEMA)
-        self.num_documents = 0
+def _link_parts(files: Sequence[Path], folder: Path) -> None:
+    """Give files with rows a second name in the artifact; the workspace stays whole."""
+    folder.mkdir()
+    with_rows = (file for file in files if pq.read_metadata(file).num_rows)
+    for number, file in enumerate(with_rows):
+        os.link(file, folder / f"part-{number:05d}.parquet")
 
-    def _writer(self, name: str, schema: pa.Schema) -> PartWriter:
-        return self._stack.enter_context(PartWriter(self._folder / name, schema))
 
-    def __enter__(self) -> CorpusWriter:
-        return self
+def _hold_out_every_language(spec: CorpusSpec, outcome: Outcome, folder: Path) -> None:
+    groups = outcome.guard.groups_to_move()
+    train, validation = folder / "train", folder / "validation"
+    if groups:
+        logger.info("held out %d more groups, so that each language has one", len(groups))
+        move_groups(groups, train, validation, DOCUMENT_SCHEMA)
+        outcome.tally.drop("kept")
+        for split in SPLITS:
+            for batch in read_parts(folder / split):
+                count_split(outcome.tally, batch, split)
+    if 0 in (outcome.tally.total("kept documents", at2=split) for split in ("train", "validation")):
+        raise single_group_error(", ".join(source.source_name for source in spec.sources))
+    alone = outcome.guard.languages_without_validation()
+    if alone:
+        logger.warning("nothing is held out for %s: one group each", ", ".join(alone))
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
 
-    def add(self, records: pa.RecordBatch) -> None:
-        """Judge a batch of RECORD_SCHEMA and write every record to its side."""
-        batch = reject_unusable(normalize_text(records), min_characters=self._spec.min_characters)
-        batch = identify(batch)
-        if self._deduplicate is not None:
-            batch = self._deduplicate(batch)
-        rejects = with_reason(batch)
-        self._rejects.write(rejects)
-        self._statistics.add_rejects(rejects)
-        self._split(self._make_ids_unique(without_reason(batch)))
-
-    def _split(self, documents: pa.RecordBatch) -> None:
-        held_out = is_validation(
-            documents, seed=self._spec.seed, fraction=self._spec.validation_fraction
-        )
-        validation = documents.filter(held_out)
-        train = documents.filter(pc.invert(held_out))
-        self._validation.write(validation)
-        self._train.write(train)
-        self._guard.add_validation(validation)
-        self._guard.add_train(train)
-        self.num_documents += documents.num_rows
-        for batch, split in ((train, "train"), (validation, "validation")):
-            self._statistics.add(batch, split)
-
-    def finish(self) -> dict[str, Any]:
-        """Check what came out and write the statistics; call it after the parts are closed.
-
-        Returns:
-            The statistics, for the manifest.
-
-        Raises:
-            EmptyCorpusError: No document is left, or none can be held out.
-        """
-        if self.num_documents == 0:
-            raise self._empty()
-        if self._spec.validation_fraction > 0:
-            self._hold_out_every_language()
-        facts = self._statistics.as_json()
-        text = json.dumps(facts, ensure_ascii=False, indent=2) + "\n"
-        (self._folder / "statistics.json").write_text(text, encoding="utf-8")
-        (self._folder / "README.md").write_text(readme(facts), encoding="utf-8")
-        return facts
-
-    def _hold_out_every_language(self) -> None:
-        groups = self._guard.groups_to_move()
-        train, validation = self._folder / "train", self._folder / "validation"
-        if groups:
-            logger.info("held out %d more groups, so that each language has one", len(groups))
-            move_groups(groups, train, validation, DOCUMENT_SCHEMA)
-            self._statistics.recount(train, validation)
-        if 0 in (self._statistics.documents("validation"), self._statistics.documents("train")):
-            raise single_group_error(self._source_names())
-        alone = self._guard.languages_without_validation()
-        if alone:
-            logger.warning("nothing is held out for %s: one group each", ", ".join(alone))
-
-    def _source_names(self) -> str:
-        return ", ".join(source.source_name for source in self._spec.sources)
-
-    def _empty(self) -> EmptyCorpusError:
-        reasons = self._statistics.reasons()
-        told = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
-        return EmptyCorpusError(
-            "no document is left",
-            where=self._source_names(),
-            given=f"{sum(reasons.values()):,} records read, all dropped: {told}"
-            if reasons
-            else "no record at all: the files hold nothing",
-            hint="look at the files, at `min_characters`, and at `fields` for JSON lines",
-        )
+def _write_json(path: Path, content: Any) -> None:
+    text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+    path.write_text(text, encoding="utf-8")

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from hunmin.core.artifact import Artifact
 
 DOCUMENTS_KIND = "documents"
-Split = Literal["train", "validation"]
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 READ_ROWS = 8192
 
 
@@ -21,12 +22,19 @@ def _strings(*names: str) -> list[pa.Field]:
 
 
 DOCUMENT_SCHEMA = pa.schema(
-    _strings("id", "text", "language", "source", "license", "group", "meta")
+    [
+        *_strings("id", "text", "language", "source", "license", "group", "meta"),
+        pa.field("copies", pa.int32(), nullable=False),
+    ]
 )
-"""id: content hash; language: BCP 47; group: key of the split; meta: a JSON object as a string."""
+"""id: content hash; language: BCP 47; group: key of the split; meta: a JSON object as a string;
+copies: documents that this one stands for, itself and the duplicates that were dropped."""
 
 REJECT_SCHEMA = DOCUMENT_SCHEMA.append(pa.field("reason", pa.string(), nullable=False))
 """A rejected record keeps everything it had, and says why it was dropped."""
+
+JUDGED_SCHEMA = DOCUMENT_SCHEMA.append(pa.field("reason", pa.string()))
+"""A document on its way: `reason` is null as long as nothing speaks against it."""
 
 
 def part_paths(folder: Path) -> list[Path]:
@@ -50,7 +58,7 @@ def read_documents(
 
     Args:
         artifact: A documents artifact.
-        split: `train` or `validation`.
+        split: `train`, `validation` or `test`; nothing is yielded if it is empty.
         columns: Columns to read; None for all of DOCUMENT_SCHEMA.
 
     Yields:

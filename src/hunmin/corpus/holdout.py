@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pyarrow as pa
 
@@ -15,28 +16,43 @@ class HoldoutGuard:
 
     Args:
         seed: The split's seed.
+        states: What `state` returned for parts of the corpus, with the same seed.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, states: Iterable[dict[str, Any]] = ()) -> None:
         self._seed = seed
         self._lowest: dict[str, tuple[int, str]] = {}
         self._has_several: set[str] = set()
         self._has_validation: set[str] = set()
+        for state in states:
+            self._has_several.update(state["several"])
+            self._has_validation.update(state["validation"])
+            for language, (number, group) in state["lowest"].items():
+                self._add_group(language, number, group)
 
     def add_train(self, batch: pa.RecordBatch) -> None:
         """Remember, for each language, the group that would be the next one held out."""
-        for language, group in set(_pairs(batch)):
-            lowest = self._lowest.get(language)
-            if language in self._has_validation or (lowest is not None and lowest[1] == group):
-                continue
-            if lowest is not None:
-                self._has_several.add(language)
-            candidate = (group_number(group, self._seed), group)
-            self._lowest[language] = candidate if lowest is None else min(lowest, candidate)
+        pairs = zip(batch["language"].to_pylist(), batch["group"].to_pylist(), strict=True)
+        for language, group in set(pairs):
+            self._add_group(language, group_number(group, self._seed), group)
+
+    def _add_group(self, language: str, number: int, group: str) -> None:
+        lowest = self._lowest.setdefault(language, (number, group))
+        if lowest[1] != group:
+            self._has_several.add(language)
+        self._lowest[language] = min(lowest, (number, group))
 
     def add_validation(self, batch: pa.RecordBatch) -> None:
         """Note the languages that have something held out."""
         self._has_validation.update(batch["language"].to_pylist())
+
+    def state(self) -> dict[str, Any]:
+        """Return what is known as JSON: one group for each language."""
+        return {
+            "lowest": {language: list(self._lowest[language]) for language in sorted(self._lowest)},
+            "several": sorted(self._has_several),
+            "validation": sorted(self._has_validation),
+        }
 
     def groups_to_move(self) -> list[str]:
         """Return one group for each language with several groups and none held out."""
@@ -46,10 +62,6 @@ class HoldoutGuard:
     def languages_without_validation(self) -> list[str]:
         """Return the languages whose single group cannot be held out."""
         return sorted(set(self._lowest) - self._has_validation - self._has_several)
-
-
-def _pairs(batch: pa.RecordBatch) -> Iterable[tuple[str, str]]:
-    return zip(batch["language"].to_pylist(), batch["group"].to_pylist(), strict=True)
 
 
 def single_group_error(sources: str) -> EmptyCorpusError:

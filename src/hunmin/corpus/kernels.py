@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hunmin.core.hashing import seed_from
-from hunmin.corpus.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA
+from hunmin.corpus.documents import DOCUMENT_SCHEMA, JUDGED_SCHEMA, REJECT_SCHEMA, Split
 from hunmin.text.unicode import normalize
 
-EMPTY, TOO_SHORT, DUPLICATE = "empty", "too short", "duplicate"
+EMPTY, TOO_SHORT = "empty", "too short"
+DUPLICATE, NEAR_DUPLICATE = "duplicate", "near duplicate"
 _ID_BYTES = 16
 # Between the parts of a hashed name, so that no two splits of a string give the same hash.
 _SEPARATOR = "\x1f"
@@ -49,7 +50,7 @@ def identify(batch: pa.RecordBatch) -> pa.RecordBatch:
         batch: RECORD_SCHEMA, normalised.
 
     Returns:
-        REJECT_SCHEMA with `reason` still null where nothing is wrong.
+        JUDGED_SCHEMA, each document its own only copy.
 
     Note:
         The id is a hash over the source's name and the record's key, or its text if it has no key:
@@ -63,48 +64,14 @@ def identify(batch: pa.RecordBatch) -> pa.RecordBatch:
     id_column = pa.array(ids, pa.string())
     columns = {name: batch[name] for name in batch.schema.names}
     columns |= {"id": id_column, "group": pc.coalesce(batch["group"], id_column)}
-    schema = pa.schema([*DOCUMENT_SCHEMA, pa.field("reason", pa.string())])
-    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+    columns["copies"] = pa.repeat(pa.scalar(1, pa.int32()), len(ids))
+    columns = {name: columns[name] for name in JUDGED_SCHEMA.names}
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=JUDGED_SCHEMA)
 
 
-class ExactDeduplicator:
-    """Rejects records whose text equals an earlier one's, whatever their source.
-
-    Note:
-        Holds 16 bytes of hash for each text kept, about 100 bytes with the set around them: 10 GB
-        for a hundred million documents.
-    """
-
-    def __init__(self) -> None:
-        self._seen: set[bytes] = set()
-
-    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Give the reason `duplicate` to records without a reason whose text was seen."""
-        reasons = batch["reason"].to_pylist()
-        for index, text in enumerate(batch["text"].to_pylist()):
-            if reasons[index] is not None:
-                continue
-            digest = hashlib.blake2b(text.encode(), digest_size=_ID_BYTES).digest()
-            if digest in self._seen:
-                reasons[index] = DUPLICATE
-            self._seen.add(digest)
-        return _with_column(batch, "reason", reasons)
-
-
-class UniqueIds:
-    """Gives a record whose id was used before an id of its own, counting occurrences."""
-
-    def __init__(self) -> None:
-        self._uses: dict[str, int] = {}
-
-    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the batch with ids that no earlier batch has."""
-        ids = batch["id"].to_pylist()
-        for index, name in enumerate(ids):
-            uses = self._uses[name] = self._uses.get(name, 0) + 1
-            if uses > 1:
-                ids[index] = _digest(name, "occurrence", str(uses))
-        return _with_column(batch, "id", ids)
+def occurrence_id(name: str, occurrence: int) -> str:
+    """Return the id of the second, third … record of one id."""
+    return _digest(name, "occurrence", str(occurrence))
 
 
 def group_number(group: str, seed: int) -> int:
@@ -112,22 +79,31 @@ def group_number(group: str, seed: int) -> int:
     return seed_from("split", seed, group)
 
 
-def is_validation(batch: pa.RecordBatch, *, seed: int, fraction: float) -> pa.Array:
-    """Say which records are held out.
+def splits_of(
+    batch: pa.RecordBatch, *, seed: int, validation: float, test: float = 0.0
+) -> pa.Array:
+    """Say on which side of the split each record is.
 
     Args:
         batch: Any batch with a `group` column.
         seed: Another seed holds out other groups.
-        fraction: Share of the groups to hold out.
+        validation: Share of the groups to hold out for validation.
+        test: Share of the groups to hold out for the test.
 
     Returns:
-        Booleans. A group's side depends on its name, the seed and the fraction alone, so adding
-        documents never moves another one.
+        Strings: `train`, `validation` or `test`. A group's side depends on its name, the seed and
+        the shares alone, so adding documents never moves another one.
     """
-    limit = int(fraction * 2.0**64)
+    limits = (int(validation * 2.0**64), int((validation + test) * 2.0**64))
     groups = batch["group"].to_pylist()
-    sides = {group: group_number(group, seed) < limit for group in set(groups)}
-    return pa.array([sides[group] for group in groups], pa.bool_())
+    sides = {group: _side(group_number(group, seed), *limits) for group in set(groups)}
+    return pa.array([sides[group] for group in groups], pa.string())
+
+
+def _side(number: int, validation: int, test: int) -> Split:
+    if number < validation:
+        return "validation"
+    return "test" if number < test else "train"
 
 
 def without_reason(batch: pa.RecordBatch) -> pa.RecordBatch:

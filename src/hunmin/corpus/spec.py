@@ -1,226 +1,144 @@
-"""What a corpus is made from, as written in a recipe."""
+"""What a corpus is made from and what is done to it, as written in a recipe."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import Field, model_validator
 
 from hunmin.core.spec import Spec
-from hunmin.text.encoding import check_encoding_name
-from hunmin.text.languages import UNDETERMINED, LanguageTag
+from hunmin.corpus.filters.spec import FilterSpec
+from hunmin.corpus.privacy.spec import PrivacySpec
+from hunmin.corpus.sources.spec import FilesSource, SourceSpec
 
-SourceName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f/\\]+$")]
-
-
-def _column_number(value: object) -> object:
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return str(value) if is_number else value
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-FieldName = Annotated[str, BeforeValidator(_column_number), Field(min_length=1)]
-"""Name of a field, a path of names parted by dots, or the number of a column from 1."""
+class LanguageSpec(Spec):
+    """How the language of each document is found, and what follows from it."""
+
+    classifier: Literal["py3langid", "pycld2", "fasttext"] = "py3langid"
+    """What decides where the script leaves several languages; `fasttext` needs a `model`."""
+    model: Path | None = None
+    """A fastText model of yours, such as GlotLID."""
+    thresholds: dict[str, Share] = Field(default_factory=dict)
+    """Lowest score to accept by language tag, beside those of the package; `default` for all."""
+    trust: Literal["source", "text"] = "source"
+    """`source` keeps the language that a source names; `text` replaces it by what was found."""
+    reject_other: bool = True
+    """Drop documents that are surely in another language than their source says."""
+    reject_unknown: bool = False
+    """Drop documents without a language."""
+
+    @model_validator(mode="after")
+    def _model_goes_with_fasttext(self) -> LanguageSpec:
+        if (self.model is not None) != (self.classifier == "fasttext"):
+            raise ValueError("`model` names the model of `classifier: fasttext`, and no other's")
+        return self
 
 
-Extractor = Literal["quick", "quality"]
+class QualityClassifierSpec(Spec):
+    """A classifier of yours that tells good text from bad; see `hunmin corpus classifier`."""
+
+    path: Path
+    """The folder that `hunmin corpus classifier` wrote."""
+    threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Smallest score that is kept; None for the classifier's own."""
 
 
-class FieldNames(Spec):
-    """Which field of a JSON object, a Parquet row or a table's row holds what.
+class NearDuplicateSpec(Spec):
+    """Documents that are almost equal: of each cluster one is kept."""
 
-    A dotted path (`data.paragraphs.context`) leads into nested objects; where it meets a list,
-    each member makes a document of its own.
-    """
-
-    text: FieldName = "text"
-    """Field with the document's text; `{title}\\n\\n{content}` builds it from several."""
-    id: FieldName | None = None
-    """Field that names the document within its source; without it the text itself does."""
-    language: FieldName | None = None
-    """Field with a BCP 47 tag; the source's language stands in where it is empty."""
-    license: FieldName | None = None
-    """Field with the licence; the source's licence stands in where it is empty."""
-    group: FieldName | None = None
-    """Field whose equal values must stay on one side of the split (author, film, page)."""
-    meta: tuple[FieldName, ...] = ()
-    """Further fields to keep in the documents' `meta`."""
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.72
+    """Smallest similarity (Jaccard, of shingles) of near duplicates; 0.70 to 0.75 goes with 14
+    bands of 8 rows."""
+    bands: Annotated[int, Field(ge=1, le=64)] = 14
+    """Buckets that each document is put into."""
+    rows: Annotated[int, Field(ge=1, le=64)] = 8
+    """Hashes that must be equal for one bucket."""
+    max_bucket: Annotated[int, Field(ge=2)] = 10_000
+    """Documents of a bucket that are compared without limit."""
 
 
-Quote = Annotated[str, Field(min_length=1, max_length=1)]
+class RepeatedLinesSpec(Spec):
+    """Lines that stand in many documents and are taken out: page frames, notices, licences."""
+
+    unit: Literal["line", "paragraph"] = "line"
+    """What is counted; paragraphs are parted by empty lines."""
+    max_documents: Annotated[int, Field(ge=1)] = 100
+    """Lines in more documents than this are taken out."""
+    min_letters: Annotated[int, Field(ge=1)] = 5
+    """Lines of fewer visible characters stay."""
+    min_share_left: Share = 0.3
+    """A document that keeps a smaller share of its characters is dropped."""
 
 
-class TableLayout(Spec):
-    """How the rows of a CSV or TSV file are written."""
+class DeduplicateSpec(Spec):
+    """What is dropped because it is there already."""
 
-    header: bool = True
-    """The first row names the columns; else `fields` names them by number, from 1."""
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | Literal["auto"] = "auto"
-    """What parts the columns; `auto`: a comma in CSV, a tab in TSV."""
-    quote: Quote | Literal["auto", "none"] = "auto"
-    """What encloses values; doubled inside them. `auto`: `"` in CSV, none in TSV."""
-
-
-class FilesSource(Spec):
-    """Texts in files: .txt, .jsonl, .parquet, .csv, .tsv; .gz, .zst, .bz2, .xz are unpacked."""
-
-    kind: Literal["files"] = "files"
-    """Says that this is a source of files."""
-    paths: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Files, folders (searched to the bottom) and globs (`data/**/*.txt`)."""
-    name: SourceName | None = None
-    """Name of the source in statistics; the first path's name by default."""
-    language: LanguageTag = UNDETERMINED
-    """BCP 47 tag of the language; `und` if it is not known."""
-    license: str = "unknown"
-    """Licence of the texts, an SPDX name where there is one."""
-    format: Literal["auto", "text", "jsonl", "json", "parquet", "csv", "tsv", "html"] = "auto"
-    """How to read the files; `auto` goes by the name's ending. `json`, `html`: only if told."""
-    unit: Literal["file", "paragraph", "line"] = "paragraph"
-    """What one document of a text file is; paragraphs are parted by empty lines."""
-    encoding: Annotated[str, AfterValidator(check_encoding_name)] = "auto"
-    """`auto` tells UTF-8, UTF-16 and CP949/EUC-KR apart; else the name of a Python codec."""
-    undecodable: Literal["refuse", "reject"] = "refuse"
-    """What to do with a line whose bytes do not fit: stop, or put it among the rejects."""
-    fields: FieldNames = FieldNames()
-    """Names of fields in JSON, Parquet, CSV and TSV."""
-    table: TableLayout = TableLayout()
-    """How CSV and TSV files are written."""
-    extractor: Extractor = "quick"
-    """How the text of an HTML page is found: `quick`, or `quality`, a tenth as fast."""
-
-    @property
-    def source_name(self) -> str:
-        """Name of the source in ids and statistics."""
-        return self.name or _name_of(self.paths[0])
+    exact: bool = True
+    """Drop documents whose text equals another one's; that of the earlier source is kept."""
+    near: NearDuplicateSpec | None = None
+    """Drop near duplicates too; `near: {}` takes the defaults."""
+    lines: RepeatedLinesSpec | None = None
+    """Take repeated lines out of documents; `lines: {}` takes the defaults."""
 
 
-class HomeAssistantSource(Spec):
-    """Utterances to a voice assistant in more than sixty languages, with intent and slots."""
+class DecontaminateSpec(Spec):
+    """Evaluation sets that models of this corpus must not have seen."""
 
-    kind: Literal["home-assistant"] = "home-assistant"
-    """Says that this is the source of sampled voice commands."""
-    languages: Literal["all"] | Annotated[tuple[LanguageTag, ...], Field(min_length=1)] = "all"
-    """BCP 47 tags of the languages to sample, or `all`."""
-    utterances_per_template: Annotated[int, Field(ge=1, le=10_000)] = 16
-    """Most utterances drawn from one sentence template."""
-    max_utterances_per_language: Annotated[int, Field(ge=1)] | None = None
-    """Most utterances of one language, spread evenly over its templates; None for no limit."""
-    seed: int = 0
-    """Another seed draws other utterances."""
-
-    @property
-    def source_name(self) -> str:
-        """Name of the source in ids and statistics."""
-        return "home-assistant"
-
-
-class WikipediaSource(Spec):
-    """Articles of Wikipedia as plain text, through the `datasets` library."""
-
-    kind: Literal["wikipedia"] = "wikipedia"
-    """Says that this is Wikipedia."""
-    language: LanguageTag
-    """BCP 47 tag; also the edition's code unless `edition` says otherwise."""
-    edition: str | None = None
-    """Code of the edition where it is no language tag, such as `simple` or `zh-classical`."""
-    snapshot: Annotated[str, Field(pattern=r"^\d{8}$")] = "20231101"
-    """Date of the dump, YYYYMMDD, one that wikimedia/wikipedia has."""
-    path: Path | None = None
-    """Folder with the same Parquet files (id, url, title, text); None downloads them."""
-    max_documents: Annotated[int, Field(ge=1)] | None = None
-    """Most articles to read, from the start of the dump; None for all."""
-
-    @property
-    def source_name(self) -> str:
-        """Name of the source in ids and statistics."""
-        return f"wikipedia-{self.edition or self.language}"
-
-
-class WikipediaDumpSource(Spec):
-    """Articles from a dump that Wikimedia publishes, wikitext turned into plain text."""
-
-    kind: Literal["wikipedia-dump"] = "wikipedia-dump"
-    """Says that this is a dump of Wikipedia or of another wiki of its kind."""
-    path: str
-    """The file `…-pages-articles-multistream.xml.bz2`; its index is not needed."""
-    language: LanguageTag
-    """BCP 47 tag of the articles."""
-    name: SourceName | None = None
-    """Name of the source in statistics; `wikipedia-LANGUAGE` by default."""
-    license: str = "CC-BY-SA-4.0 AND GFDL-1.3-or-later"
-    """Licence of the articles; dumps from before June 2023 are CC-BY-SA-3.0."""
-    namespaces: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
-    """Numbers of the namespaces to read; 0 holds the articles."""
-    disambiguation: bool = False
-    """Read pages that only list the meanings of a title too; redirects never are."""
-    title: bool = True
-    """Begin each text with its title, on a line of its own."""
-    categories: bool = False
-    """Keep the names of an article's categories in `meta`."""
-    templates: dict[str, str] = Field(default_factory=dict)
-    """Further templates that put text into a sentence, and what they show: `{lang: "{2}"}`."""
-
-    @property
-    def source_name(self) -> str:
-        """Name of the source in ids and statistics."""
-        return self.name or f"wikipedia-{self.language}"
-
-
-class WarcSource(Spec):
-    """Pages of web archives (WARC): text of HTML responses, or of text that was extracted (WET).
-
-    The pages of a host are one group: they share menus, notices and often whole texts, so a page
-    held out would not be new to a model that saw its neighbours.
-    """
-
-    kind: Literal["warc"] = "warc"
-    """Says that this is a source of web archives."""
-    paths: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Archives (.warc, .warc.gz, .warc.zst), folders of them, and globs."""
-    name: SourceName | None = None
-    """Name of the source in statistics; the first path's name by default."""
-    language: LanguageTag = UNDETERMINED
-    """BCP 47 tag of the language; `und` if it is not known."""
-    license: str = "unknown"
-    """Licence of the texts, an SPDX name where there is one."""
-    extractor: Extractor = "quick"
-    """How the text of a page is found: `quick`, or `quality`, a tenth as fast."""
-
-    @property
-    def source_name(self) -> str:
-        """Name of the source in ids and statistics."""
-        return self.name or _name_of(self.paths[0])
-
-
-SourceSpec = Annotated[
-    FilesSource | HomeAssistantSource | WikipediaSource | WikipediaDumpSource | WarcSource,
-    Field(discriminator="kind"),
-]
+    sets: Annotated[tuple[FilesSource, ...], Field(min_length=1)]
+    """Files of items, each item a document of its source; those of one name are one set."""
+    min_share: Annotated[float, Field(gt=0, le=1)] = 0.3
+    """Share of an item that must stand in a document, in runs of 15 characters."""
+    action: Literal["drop", "report"] = "drop"
+    """Drop the documents that hold items, or only tell of them."""
 
 
 class CorpusSpec(Spec):
     """From raw sources to documents: what is read, what is dropped, what is held out."""
 
-    INDIFFERENT: ClassVar[frozenset[str]] = frozenset({"num_workers"})
+    INDIFFERENT: ClassVar[frozenset[str]] = frozenset({"num_workers", "engine", "address"})
 
     sources: Annotated[tuple[SourceSpec, ...], Field(min_length=1)]
-    """What is read, in this order; of equal texts the first one is kept."""
+    """What is read; of equal texts that of the earlier source is kept."""
     validation_fraction: Annotated[float, Field(ge=0.0, le=0.5)] = 0.02
     """Share of the groups held out for validation; 0 for none."""
-    deduplicate: bool = True
-    """Drop every document whose text equals an earlier one's."""
+    test_fraction: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+    """Share of the groups held out for a test at the very end; 0 for none."""
     min_characters: Annotated[int, Field(ge=1)] = 1
     """Shorter texts are dropped, in characters after normalisation."""
     max_characters: Annotated[int, Field(ge=1_000)] = 1_000_000
     """Longer texts are cut at line ends into documents of one group, in characters."""
+    clean: bool = True
+    """Take out control characters, invisible ones and strays of layout."""
+    language: LanguageSpec | None = None
+    """Find out the language of each document; `language: {}` takes the defaults."""
+    filters: FilterSpec | None = None
+    """Drop documents by their statistics; `filters: {}` takes the thresholds of each language."""
+    classifier: QualityClassifierSpec | None = None
+    """Drop documents that a classifier of yours finds bad."""
+    privacy: PrivacySpec | None = None
+    """Put tokens in place of personal data; `privacy: {}` takes the defaults."""
+    deduplicate: DeduplicateSpec = DeduplicateSpec()
+    """What is dropped because it is there already."""
+    decontaminate: DecontaminateSpec | None = None
+    """Drop documents that hold items of evaluation sets."""
     seed: int = 0
     """Another seed holds out other groups."""
+    engine: Literal["daft", "ray", "spark"] = "daft"
+    """Where the work runs: on this machine (`daft`), or on a cluster. The result is the same."""
+    address: str | None = None
+    """Address of the cluster: `auto` or `ray://…` for Ray, a master's URL for Spark; None starts
+    one on this machine."""
     num_workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    """Processes that read dumps and web pages; `auto`: one a core. The result is the same."""
+    """Processes; `auto`: one a core. The result is the same."""
 
-
-def _name_of(path: str) -> str:
-    parts = [part for part in Path(path).parts if not set(part) & set("*?[")]
-    name = parts[-1].strip("/\\") if parts else ""
-    return name.split(".")[0][:64] or "files"
+    @model_validator(mode="after")
+    def _something_is_read(self) -> CorpusSpec:
+        if not any(source.enabled for source in self.sources):
+            raise ValueError("every source is off: set `enabled: true` for one of them")
+        if self.validation_fraction + self.test_fraction > 0.5:
+            raise ValueError("validation and test together may hold out half of the groups")
+        return self

@@ -1,94 +1,74 @@
-"""Counting what was kept and what was dropped, by source and language."""
+"""What was kept and what was dropped, as the numbers of a report."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
+from hunmin.corpus.steps.chain import LANGUAGE, QUALITY, READ, USABLE
+from hunmin.corpus.steps.notes import EVALUATION, EXACT, LINES, NEAR
+from hunmin.corpus.tally import Tally
 
-from hunmin.corpus.documents import read_parts
+STEPS = (USABLE, LANGUAGE, QUALITY, EXACT, NEAR, LINES, EVALUATION)
+"""The steps that drop documents, in order."""
 
-REJECTED = "rejected"
+
+def statistics_of(tally: Tally) -> dict[str, Any]:
+    """Turn counts into the numbers of a report.
+
+    Args:
+        tally: What the steps counted.
+
+    Returns:
+        JSON: `total`, `rejects`, `languages`, `sources`, `licenses`, `flow`, `lengths` and, where
+        the step took part, `cleaning`, `languages_found`, `scripts`, `privacy`, `cluster_sizes`.
+    """
+    parts = {
+        "total": _summary(tally, lambda _source, _language: "all").get("all", _empty_row()),
+        "rejects": _rejects(tally),
+        "languages": _summary(tally, lambda _source, language: language),
+        "sources": _summary(tally, lambda source, _language: source),
+        "licenses": _licenses(tally),
+        "flow": _flow(tally),
+        "lengths": _nested(tally, "lengths"),
+        "cluster_sizes": _cluster_sizes(tally),
+        "cleaning": {rule: number for (rule,), number in tally.of("cleaning").items()},
+        "languages_found": _nested(tally, "languages found"),
+        "scripts": {script: number for (script,), number in tally.of("scripts").items()},
+        "privacy": _privacy(tally),
+    }
+    return {name: value for name, value in parts.items() if value or name in ("rejects", "flow")}
 
 
-class CorpusStatistics:
-    """Documents, characters and UTF-8 bytes by source, language and side of the split."""
+def _rejects(tally: Tally) -> dict[str, int]:
+    """Rejected records by reason, the commonest first."""
+    totals: defaultdict[str, int] = defaultdict(int)
+    for (_, _, reason), number in tally.of("rejected documents").items():
+        totals[reason] += number
+    return dict(sorted(totals.items(), key=lambda item: (-item[1], item[0])))
 
-    def __init__(self) -> None:
-        self._documents: Counter[tuple[str, str, str]] = Counter()
-        self._characters: Counter[tuple[str, str, str]] = Counter()
-        self._bytes: Counter[tuple[str, str, str]] = Counter()
-        self._reasons: Counter[tuple[str, str, str]] = Counter()
 
-    def add(self, batch: pa.RecordBatch, split: str) -> None:
-        """Count a batch of documents of one side of the split."""
-        texts = batch["text"]
-        table = pa.table(
-            {
-                "source": batch["source"],
-                "language": batch["language"],
-                "characters": pc.utf8_length(texts),
-                "bytes": pc.binary_length(texts),
-            }
-        )
-        totals = table.group_by(["source", "language"]).aggregate(
-            [("characters", "sum"), ("bytes", "sum"), ("bytes", "count")]
-        )
-        for row in totals.to_pylist():
-            key = (row["source"], row["language"], split)
-            self._documents[key] += row["bytes_count"]
-            self._characters[key] += row["characters_sum"]
-            self._bytes[key] += row["bytes_sum"]
+def describe_rejects(tally: Tally) -> str:
+    """Say how many records were read and why all were dropped; empty if none was read."""
+    rejects = _rejects(tally)
+    told = ", ".join(f"{count:,} {reason}" for reason, count in rejects.items())
+    return f"{sum(rejects.values()):,} records read, all dropped: {told}" if rejects else ""
 
-    def add_rejects(self, batch: pa.RecordBatch) -> None:
-        """Count a batch of rejected records by reason."""
-        columns = (batch[name].to_pylist() for name in ("source", "language", "reason"))
-        self._reasons.update(zip(*columns, strict=True))
 
-    def recount(self, train: Path, validation: Path) -> None:
-        """Count the documents again, from what is written."""
-        for counter in (self._documents, self._characters, self._bytes):
-            counter.clear()
-        for folder, split in ((train, "train"), (validation, "validation")):
-            for batch in read_parts(folder, ["source", "language", "text"]):
-                self.add(batch, split)
-
-    def documents(self, split: str) -> int:
-        """Return the number of documents on one side of the split."""
-        return sum(count for key, count in self._documents.items() if key[2] == split)
-
-    def reasons(self) -> dict[str, int]:
-        """Return the number of rejected records by reason, the commonest first."""
-        totals: Counter[str] = Counter()
-        for (_, _, reason), count in self._reasons.items():
-            totals[reason] += count
-        return dict(sorted(totals.items(), key=lambda item: (-item[1], item[0])))
-
-    def as_json(self) -> dict[str, Any]:
-        """Return everything counted, in a stable order."""
-        return {
-            "total": self._summary(lambda _source, _language: "all").get("all", {}),
-            "rejects": self.reasons(),
-            "languages": self._summary(lambda _source, language: language),
-            "sources": self._summary(lambda source, _language: source),
-        }
-
-    def _summary(self, name_of: Any) -> dict[str, Any]:
-        rows: dict[str, dict[str, Any]] = defaultdict(_empty_row)
-        for (source, language, split), count in self._documents.items():
-            row = rows[name_of(source, language)]
-            key = (source, language, split)
-            row[f"{split}_documents"] = row.get(f"{split}_documents", 0) + count
-            row["documents"] += count
-            row["characters"] += self._characters[key]
-            row["utf8_bytes"] += self._bytes[key]
-        for (source, language, reason), count in self._reasons.items():
-            rejects = rows[name_of(source, language)]["rejects"]
-            rejects[reason] = rejects.get(reason, 0) + count
-        return {name: _ordered(rows[name]) for name in sorted(rows)}
+def _summary(tally: Tally, name_of: Callable[[str, str], str]) -> dict[str, Any]:
+    rows: defaultdict[str, dict[str, Any]] = defaultdict(_empty_row)
+    for (source, language, split), number in tally.of("kept documents").items():
+        row = rows[name_of(source, language)]
+        row[f"{split}_documents"] = row.get(f"{split}_documents", 0) + number
+        row["documents"] += number
+    for name, column in (("characters", "characters"), ("bytes", "utf8_bytes")):
+        for (source, language, _), number in tally.of(f"kept {name}").items():
+            rows[name_of(source, language)][column] += number
+    for (source, language, reason), number in tally.of("rejected documents").items():
+        rejects = rows[name_of(source, language)]["rejects"]
+        rejects[reason] = rejects.get(reason, 0) + number
+    return {name: _ordered(rows[name]) for name in sorted(rows)}
 
 
 def _empty_row() -> dict[str, Any]:
@@ -106,11 +86,86 @@ def _ordered(row: dict[str, Any]) -> dict[str, Any]:
     return row | {"rejects": dict(sorted(row["rejects"].items()))}
 
 
-def readme(statistics: dict[str, Any]) -> str:
+def _licenses(tally: Tally) -> dict[str, Any]:
+    licenses: defaultdict[str, dict[str, Any]] = defaultdict(
+        lambda: {"documents": 0, "utf8_bytes": 0, "sources": []}
+    )
+    for name, column in (("documents", "documents"), ("bytes", "utf8_bytes")):
+        for (license_, source), number in tally.of(f"licensed {name}").items():
+            row = licenses[license_]
+            row[column] += number
+            row["sources"] = sorted({*row["sources"], source})
+    return dict(sorted(licenses.items()))
+
+
+def _flow(tally: Tally) -> list[dict[str, Any]]:
+    """Documents and bytes that are left after each step that did something."""
+    documents, utf8_bytes = tally.total(f"{READ} documents"), tally.total(f"{READ} bytes")
+    flow: list[dict[str, Any]] = [
+        {"step": READ, "documents": documents, "utf8_bytes": utf8_bytes, "dropped": {}}
+    ]
+    for step in STEPS:
+        dropped = _dropped(tally, step)
+        removed = tally.total("removed bytes", at0=step)
+        if not dropped and not removed:
+            continue
+        documents -= sum(row["documents"] for row in dropped.values())
+        utf8_bytes -= removed + sum(row["utf8_bytes"] for row in dropped.values())
+        row = {"step": step, "documents": documents, "utf8_bytes": utf8_bytes, "dropped": dropped}
+        flow.append(row | {"removed_bytes": removed})
+    return flow
+
+
+def _dropped(tally: Tally, step: str) -> dict[str, dict[str, int]]:
+    dropped: dict[str, dict[str, int]] = {}
+    for name, column in (("documents", "documents"), ("bytes", "utf8_bytes")):
+        for (reason, of_step), number in tally.of(f"dropped {name}").items():
+            if of_step == step:
+                dropped.setdefault(reason, {})[column] = number
+    return dropped
+
+
+def _nested(tally: Tally, name: str) -> dict[str, dict[str, int]]:
+    table: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for (first, second), number in tally.of(name).items():
+        table[first][second] = number
+    return dict(table)
+
+
+def _cluster_sizes(tally: Tally) -> dict[str, int]:
+    """Documents by the size of their cluster: 1, 2, 3-4, 5-8, …."""
+    sizes: defaultdict[int, int] = defaultdict(int)
+    for (size,), number in tally.of("copies").items():
+        sizes[(int(size) - 1).bit_length()] += number
+    return {_range(power): sizes[power] for power in sorted(sizes)}
+
+
+def _range(power: int) -> str:
+    if power <= 1:
+        return str(2**power)
+    return f"{2 ** (power - 1) + 1}-{2**power}"
+
+
+def _privacy(tally: Tally) -> dict[str, Any]:
+    sources = _nested(tally, "personal data")
+    counts: defaultdict[str, int] = defaultdict(int)
+    for row in sources.values():
+        for name, number in row.items():
+            counts[name] += number
+    if not counts:
+        return {}
+    return {
+        "documents": tally.total("masked documents"),
+        "counts": dict(sorted(counts.items())),
+        "sources": sources,
+    }
+
+
+def readme(statistics: Mapping[str, Any]) -> str:
     """Write the statistics as a page for people.
 
     Args:
-        statistics: What `CorpusStatistics.as_json` returns.
+        statistics: What `statistics_of` returns.
 
     Returns:
         Markdown with a table by language, by source and by reason of rejection.
@@ -124,8 +179,8 @@ def readme(statistics: dict[str, Any]) -> str:
         "held out for validation.",
         "",
         "`train/` and `validation/` hold Parquet parts with the columns id, text, language, "
-        "source, license, group and meta; no group is on both sides. `rejects/` holds every "
-        "record that was dropped, with its reason.",
+        "source, license, group, meta and copies; no group is on both sides. `rejects/` holds "
+        "every record that was dropped, with its reason.",
         "",
         "## By language",
         "",
@@ -146,7 +201,7 @@ def readme(statistics: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(title: str, rows: dict[str, Any]) -> list[str]:
+def _table(title: str, rows: Mapping[str, Any]) -> list[str]:
     lines = [
         f"| {title} | documents | train | validation | characters | UTF-8 bytes | dropped |",
         "|---|--:|--:|--:|--:|--:|--:|",

@@ -22,7 +22,7 @@ from hunmin.core.hashing import sha256_file
 from hunmin.core.logs import get_logger
 from hunmin.core.progress import progress
 from hunmin.corpus.sources.files.reader import FileReader
-from hunmin.corpus.spec import FieldNames, FilesSource
+from hunmin.corpus.sources.spec import FieldNames, FilesSource
 from hunmin.text.scripts import count_scripts, expand_scripts
 from hunmin.tokenizer.alphabet import NUM_BYTES, piece_to_bytes
 from hunmin.tokenizer.extension.base import BaseTokenizer, load_base

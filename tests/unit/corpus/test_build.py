@@ -18,7 +18,8 @@ from hunmin.corpus.build import build_corpus
 from hunmin.corpus.documents import DOCUMENT_SCHEMA, REJECT_SCHEMA, read_documents, read_parts
 from hunmin.corpus.parts import PartWriter, move_groups
 from hunmin.corpus.records import cut
-from hunmin.corpus.spec import CorpusSpec, FieldNames, FilesSource
+from hunmin.corpus.sources.spec import FieldNames, FilesSource
+from hunmin.corpus.spec import CorpusSpec, DeduplicateSpec
 
 
 def write_jsonl(path: Path, records: list[dict[str, Any]]) -> Path:
@@ -169,7 +170,7 @@ def test_empty_corpus_says_what_was_read(tmp_path: Path) -> None:
 def test_ids_stay_unique_without_deduplication(tmp_path: Path) -> None:
     file = write_jsonl(tmp_path / "a.jsonl", [{"text": "같은 글"}] * 5)
     artifact = build_corpus(
-        spec_of(file, deduplicate=False, validation_fraction=0), tmp_path / "out"
+        spec_of(file, deduplicate=DeduplicateSpec(exact=False), validation_fraction=0), tmp_path / "out"
     )
     assert len(ids(artifact, "train")) == artifact.facts["total"]["documents"] == 5
 

@@ -10,7 +10,7 @@ from hunmin.corpus.documents import DOCUMENT_SCHEMA
 from hunmin.evaluation.bootstrap import Summary
 from hunmin.evaluation.results import MODEL, NGRAM, ORDER_ZERO, BaselineFacts, Report
 
-DOCUMENT = {"source": "test", "license": "CC0-1.0", "group": "g", "meta": "{}"}
+DOCUMENT = {"copies": 1} | {"source": "test", "license": "CC0-1.0", "group": "g", "meta": "{}"}
 
 
 def _score_table(languages=("de", "ko"), num_documents=60, num_groups=20, seed=0):

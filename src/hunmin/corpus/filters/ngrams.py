@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from hunmin.corpus.filters.repeats import Repeats, find_repeats, in_document, share
 from hunmin.corpus.filters.units import Units
-from hunmin.corpus.hashes import Positions, Stretches
+from hunmin.corpus.hashes import Hashes, Positions, Stretches
 
 Columns = dict[str, npt.NDArray[np.float64]]
 TOP_SIZES = (2, 3, 4)
@@ -17,33 +17,36 @@ BLOCK_WORDS = 256
 
 
 def ngram_statistics(units: Units) -> Columns:
-    """Measure repeated n-grams of words.
+    """Measure repeated words and n-grams of words.
 
     Args:
         units: Words, or characters that stand for words.
 
     Returns:
+        `unique_words`: the share of the words that are new within their block of 256 words.
         `top_{n}gram`: the largest share of a document's characters that one n-gram covers, 0 if
         none stands twice. `duplicate_{n}gram`: the share covered by n-grams that stood before.
 
     Note:
-        An n-gram that is repeated begins with an (n-1)-gram that is, so only those are looked at.
+        In scripts without spaces every sequence of k characters is a word. An n-gram that is
+        repeated begins with an (n-1)-gram that is, so only those are looked at.
 
     Source:
         Rae et al. 2021 (arXiv:2112.11446), table A1. Deviations: the share is of characters that
         are no white space; the top n-gram is the one that covers most, not the most frequent one.
     """
     # Hashes of units that differ between documents make n-grams differ, too.
-    hashes = Stretches(in_document(units.hashes, units.documents))
+    keys = in_document(units.hashes, units.documents)
+    hashes = Stretches(keys)
     lengths = np.concatenate([[0], np.cumsum(units.lengths)])
     totals = lengths[units.offsets[1:]] - lengths[units.offsets[:-1]]
-    per_word, stops = units.per_word[units.documents], units.offsets[1:][units.documents]
-    columns: Columns = {}
-    starts = np.arange(len(units.starts))
+    starts, ends = _fitting(units, np.arange(len(units.starts)), 1)
+    if (units.per_word > 1).any():
+        keys = hashes.hashes(starts, ends)
+    repeats = find_repeats(keys)
+    columns: Columns = {"unique_words": _unique_share(units, starts, keys, repeats)}
     for size in (*TOP_SIZES, *DUPLICATE_SIZES):
-        ends = starts + size * per_word[starts]
-        fits = ends <= stops[starts]
-        starts, ends = starts[fits], ends[fits]
+        starts, ends = _fitting(units, starts[repeats.all_items(len(starts))], size)
         repeats = find_repeats(hashes.hashes(starts, ends))
         if size in TOP_SIZES:
             top = _top(repeats, lengths[ends] - lengths[starts], units.documents[starts], totals)
@@ -51,8 +54,15 @@ def ngram_statistics(units: Units) -> Columns:
         else:
             part = _covered(starts[repeats.later], ends[repeats.later], lengths, units)
             columns[f"duplicate_{size}gram"] = share(part, totals)
-        starts = starts[repeats.all_items(len(starts))]
     return columns
+
+
+def _fitting(units: Units, starts: Positions, size: int) -> tuple[Positions, Positions]:
+    """Starts and ends of the n-grams of words that end within their document."""
+    documents = units.documents.take(starts)
+    ends = starts + size * units.per_word.take(documents)
+    fits = ends <= units.offsets[1:].take(documents)
+    return starts[fits], ends[fits]
 
 
 def _top(
@@ -78,21 +88,27 @@ def _covered(
     return counts
 
 
-def unique_word_share(units: Units) -> npt.NDArray[np.float64]:
-    """Return the share of a document's words that are new within their block of 256 words.
+def _unique_share(
+    units: Units, starts: Positions, keys: Hashes, repeats: Repeats
+) -> npt.NDArray[np.float64]:
+    """Share of the words that do not stand before in their block.
 
-    Note:
-        In scripts without spaces every sequence of k characters is a word.
+    Args:
+        units: The units.
+        starts: Where each word begins among them.
+        keys: Hash of each word, other ones for each document.
+        repeats: Words that stand before in their document.
+
+    Returns:
+        The share, by document.
     """
-    starts = np.arange(len(units.starts))
-    ends = starts + units.per_word[units.documents]
-    fits = ends <= units.offsets[units.documents + 1]
-    starts, ends, documents = starts[fits], ends[fits], units.documents[fits]
-    blocks = (starts - units.offsets[documents]) // (BLOCK_WORDS * units.per_word[documents])
-    hashes = units.hashes[starts]
-    if (units.per_word > 1).any():
-        hashes = Stretches(units.hashes).hashes(starts, ends)
-    keys = in_document(in_document(hashes, blocks), documents + (1 << 32))
+    documents = units.documents.take(starts)
     words = np.bincount(documents, minlength=len(units.counts))
-    later = np.bincount(documents[find_repeats(keys).later], minlength=len(units.counts))
-    return share(words - later, words)
+    later = repeats.later
+    if words.max(initial=0) > BLOCK_WORDS:
+        # Only what is repeated in a document can be repeated in a block.
+        again = repeats.all_items(len(starts))
+        owners = documents[again]
+        blocks = (starts[again] - units.offsets[owners]) // (BLOCK_WORDS * units.per_word[owners])
+        later = again[find_repeats(in_document(keys[again], blocks)).later]
+    return share(words - np.bincount(documents[later], minlength=len(words)), words)

@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from hunmin.corpus.filters.characters import ELLIPSIS, HASH, JAMO, NEWLINE
 from hunmin.corpus.filters.chunks import Chunk
-from hunmin.corpus.filters.ngrams import unique_word_share
 from hunmin.corpus.filters.repeats import share
 from hunmin.corpus.filters.units import Units
 
@@ -24,8 +23,8 @@ def word_statistics(chunk: Chunk, units: Units) -> Columns:
     Returns:
         `words` (in scripts without spaces: characters by those that stand for a word),
         `mean_word_length`, `alphabetic_words` (share with a letter; both NaN in scripts without
-        spaces), `symbol_words` (hash signs and ellipses a word), `unique_words` and
-        `lines_per_word`; float64.
+        spaces), `symbol_words` (hash signs and ellipses a word) and `lines_per_word`;
+        float64.
     """
     words = units.counts / units.per_word
     written = chunk.kind_counts[:, NEWLINE + 1 :].sum(axis=1)
@@ -36,7 +35,6 @@ def word_statistics(chunk: Chunk, units: Units) -> Columns:
         "mean_word_length": np.where(parted, share(written, units.counts), np.nan),
         "alphabetic_words": np.where(parted, _alphabetic_share(chunk), np.nan),
         "symbol_words": share(_symbols(chunk), words),
-        "unique_words": unique_word_share(units),
         "lines_per_word": share(lines, words),
     }
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Inches.
-ROW, TOP, BOTTOM, LABELS, RIGHT = 0.27, 0.95, 0.3, 2.4, 0.35
+ROW, TOP, BOTTOM, RIGHT = 0.27, 0.95, 0.3, 0.35
+LETTER = 0.078
 BARS_WIDTH = 9.0
 MAX_ROWS = 40
 LOG_SPAN = 300.0
@@ -51,15 +52,16 @@ def draw_bars(figure: Figure, bars: Sequence[Bar], titles: tuple[str, str], seco
         second: What the second column shows; empty if there is none.
     """
     height = bars_height(bars)
-    inner = BARS_WIDTH - LABELS - RIGHT
+    labels = 0.45 + LETTER * max((len(shortened(bar.name)) for bar in bars), default=0)
+    inner = BARS_WIDTH - labels - RIGHT
     first_width = 0.6 * inner if second else inner
     span = ROW * max(1, len(bars)) / height
-    box = (LABELS / BARS_WIDTH, BOTTOM / height, first_width / BARS_WIDTH, span)
+    box = (labels / BARS_WIDTH, BOTTOM / height, first_width / BARS_WIDTH, span)
     is_log = _is_log([bar.value for bar in bars])
     axes = figure.add_axes(box)
     _draw_values(axes, bars, is_log=is_log)
     if second:
-        left, width = LABELS + first_width + 0.2, inner - first_width - 0.2
+        left, width = labels + first_width + 0.2, inner - first_width - 0.2
         box = (left / BARS_WIDTH, BOTTOM / height, width / BARS_WIDTH, span)
         _draw_shares(figure.add_axes(box), bars)
         place: dict[str, Any] = {"ha": "left", "va": "center", "fontsize": 9, "color": ORANGE}
@@ -152,7 +154,8 @@ def draw_lengths(figure: Figure, panels: Sequence[tuple[str, Histogram]]) -> Non
         left, bottom = 0.3 + PANEL_WIDTH * column, height - TOP - PANEL_HEIGHT * (row + 1) + 0.42
         box = (left / width, bottom / height, (PANEL_WIDTH - 0.5) / width, 1.0 / height)
         _draw_panel(figure.add_axes(box), name, histogram, limits)
-    write_title(figure, "Lengths of documents", "share of a language's documents by characters")
+    subtitle = "share of a language's documents by characters (K = 1,024)"
+    write_title(figure, "Lengths of documents", subtitle)
 
 
 def _draw_panel(axes: Axes, name: str, histogram: Histogram, limits: tuple[int, int]) -> None:
@@ -174,8 +177,8 @@ def _draw_panel(axes: Axes, name: str, histogram: Histogram, limits: tuple[int, 
 
 
 def format_power(exponent: int) -> str:
-    """Return 2 to the power of an exponent in short: 64, 1 K, 16 K, 1 M (binary)."""
-    for power, unit in ((30, "Gi"), (20, "Mi"), (10, "Ki")):
+    """Return 2 to the power of an exponent in short: 64, 1K, 16K, 1M (K is 1,024)."""
+    for power, unit in ((30, "G"), (20, "M"), (10, "K")):
         if exponent >= power:
             return f"{2 ** (exponent - power)}{unit}"
     return str(2**exponent)
@@ -204,6 +207,7 @@ def draw_matrix(figure: Figure, rows: Found, columns: Sequence[str]) -> None:
     axes = figure.add_axes((2.2 / width, 0.3 / height, *inner))
     for y, (declared, _, shares) in enumerate(rows):
         for x, (found, share) in enumerate(zip(columns, shares, strict=True)):
+            _fill_cell(axes, (x, y), FAINT, 0.3)
             if share:
                 _draw_cell(axes, (x, y), share, is_equal=declared == found)
     axes.set_xlim(-0.5, len(columns) - 0.5)
@@ -214,20 +218,23 @@ def draw_matrix(figure: Figure, rows: Found, columns: Sequence[str]) -> None:
     axes.set_xticks(range(len(columns)), [shortened(c, 8) for c in columns], fontsize=9)
     names = [f"{shortened(name, 12)}  ({format_count(total)})" for name, total, _ in rows]
     axes.set_yticks(range(len(rows)), names, fontsize=9, color=INK)
-    axes.grid(color=FAINT, linewidth=0.4)
+    axes.grid(visible=False)
     subtitle = "rows: declared, with documents · columns: identified · per cent of the row"
     write_title(figure, "Languages declared and identified", subtitle)
 
 
 def _draw_cell(axes: Axes, place: tuple[int, int], share: float, *, is_equal: bool) -> None:
+    _fill_cell(axes, place, BLUE if is_equal else ORANGE, 0.12 + 0.8 * share)
+    ink = "white" if share > 0.45 else INK
+    text: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
+    axes.text(*place, _per_cent(share), color=ink, **text)
+
+
+def _fill_cell(axes: Axes, place: tuple[int, int], color: str, strength: float) -> None:
     x, y = place
-    color = BLUE if is_equal else ORANGE
-    strength = 0.12 + 0.8 * share
     left, right, upper, lower = x - 0.47, x + 0.47, y - 0.44, y + 0.44
     corners = [left, right, right, left], [upper, upper, lower, lower]
     axes.fill(*corners, color=color, alpha=strength, linewidth=0)
-    ink = "white" if share > 0.45 else INK
-    axes.text(x, y, _per_cent(share), ha="center", va="center", fontsize=8, color=ink)
 
 
 def _per_cent(share: float) -> str:

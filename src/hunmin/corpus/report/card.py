@@ -58,7 +58,7 @@ def data_card(statistics: Statistics, *, title: str = "Documents") -> str:
         files are which split, so that `datasets.load_dataset` reads the folder.
     """
     sections = [
-        _documents(statistics),
+        _contents(statistics),
         *_row_sections(statistics),
         *card_sections(statistics),
     ]
@@ -136,7 +136,7 @@ def hub_license(name: str) -> str:
     return plain if plain in _hub_licenses() else "other"
 
 
-def _documents(statistics: Statistics) -> Section:
+def _contents(statistics: Statistics) -> Section:
     total = statistics["total"]
     sentence = (
         f"{total['documents']:,} documents, {total['characters']:,} characters, "
@@ -149,7 +149,7 @@ def _documents(statistics: Statistics) -> Section:
         "dropped, with its reason. report.html and report.md show what happened on the way."
     )
     blocks: list[Block] = [Paragraph(sentence), Paragraph(folders), Code(LOADING)]
-    return Section("Documents", [*blocks, Paragraph("Columns:"), Bullets(COLUMNS)])
+    return Section("What is here", [*blocks, Paragraph("Columns:"), Bullets(COLUMNS)])
 
 
 def _knows(total: Mapping[str, Any], split: str) -> bool:

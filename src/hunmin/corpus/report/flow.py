@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hunmin.core.figures import BLUE, FAINT, INK, MUTED, ORANGE, PURPLE, write_title
-from hunmin.core.units import format_bytes
+from hunmin.core.figures import FAINT, INK, MUTED, write_title
+from hunmin.core.units import format_bytes, format_count
 from hunmin.corpus.report.numbers import format_share, shortened
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ DOCUMENTS_AT, SHARE_AT, BYTES_AT = 8.05, 8.85, 9.8
 STEP_HEIGHT, ROW_HEIGHT, GAP = 0.66, 0.25, 0.16
 THINNEST = 0.018
 MAX_REASONS = 12
+MAX_LETTERS = 29
+# The house's blue, orange and purple mixed with white: opaque, so that nothing adds up where
+# ribbons touch.
+KEPT_COLOR, DROPPED_COLOR, CUT_COLOR = "#2686BD", "#E28B4B", "#DBA2C2"
 OTHERS, TAKEN_OUT = "other reasons", "taken out of kept documents"
 
 
@@ -109,7 +113,8 @@ def draw_flow(figure: Figure, steps: Sequence[Step], kept: str) -> None:
         _write_header(axes, top + 0.18)
     for step in steps:
         bottom = top - _height(step, scale)
-        axes.plot([0.2, WIDTH - 0.2], [top, top], color=FAINT, linewidth=0.7, zorder=0)
+        for x in ((0.2, BAND_LEFT - 0.15), (LABEL_PLACE, WIDTH - 0.2)):
+            axes.plot(x, (top, top), color=FAINT, linewidth=0.7)
         _fill_band(axes, (top, bottom), (_kept_width(step, before, scale), step), scale)
         _draw_branches(axes, step, steps[0], top, scale)
         _write_step(axes, step, (top + bottom) / 2)
@@ -131,12 +136,17 @@ def _scale(steps: Sequence[Step]) -> float:
 
 
 def _band(num_bytes: int, scale: float) -> float:
-    return max(THINNEST, num_bytes * scale)
+    return max(THINNEST, num_bytes * scale) if num_bytes else 0.0
+
+
+def _ribbon(branch: Branch, scale: float) -> float:
+    """Width of a branch; documents without text are seen too."""
+    return max(THINNEST, branch.utf8_bytes * scale)
 
 
 def _room(branch: Branch, scale: float) -> float:
     """The height that a branch and its label take."""
-    return max(ROW_HEIGHT, _band(branch.utf8_bytes, scale) + 0.07)
+    return max(ROW_HEIGHT, _ribbon(branch, scale) + 0.07)
 
 
 def _height(step: Step, scale: float) -> float:
@@ -163,7 +173,7 @@ def _fill_band(
     (top, bottom), (upper, step) = edges, widths
     lower, left = _band(step.utf8_bytes, scale), BAND_LEFT
     x = [left, left + upper, left + lower, left + lower, left]
-    axes.fill(x, [top, top, top - ELBOW, bottom, bottom], color=BLUE, alpha=0.85, linewidth=0)
+    axes.fill(x, [top, top, top - ELBOW, bottom, bottom], color=KEPT_COLOR, linewidth=0)
 
 
 def _draw_branches(axes: Axes, step: Step, first: Step, top: float, scale: float) -> None:
@@ -171,7 +181,7 @@ def _draw_branches(axes: Axes, step: Step, first: Step, top: float, scale: float
     right = BAND_LEFT + (step.utf8_bytes + leaving) * scale
     y = top - ELBOW + 0.03
     for branch in step.branches:
-        room, width = _room(branch, scale), _band(branch.utf8_bytes, scale)
+        room, width = _room(branch, scale), _ribbon(branch, scale)
         _draw_ribbon(axes, branch, (right, top), (y - room / 2, width))
         _write_branch(axes, branch, first, y - room / 2)
         right, y = right - branch.utf8_bytes * scale, y - room
@@ -191,23 +201,29 @@ def _draw_ribbon(
     outer_x, outer_y = corner_x + outer * np.cos(angles), corner_y + outer * np.sin(angles)
     x = [right, *inner_x, LABEL_LEFT, LABEL_LEFT, *outer_x[::-1], left]
     heights = [top, *inner_y, upper, lower, *outer_y[::-1], top]
-    axes.fill(x, heights, color=PURPLE if branch.is_cut else ORANGE, alpha=0.72, linewidth=0)
+    color = CUT_COLOR if branch.is_cut else DROPPED_COLOR
+    axes.fill(x, heights, color=color, linewidth=0)
 
 
 def _write_branch(axes: Axes, branch: Branch, first: Step, y: float) -> None:
     style: dict[str, Any] = {"fontsize": 8.5, "va": "center_baseline"}
-    axes.text(LABEL_PLACE, y, shortened(branch.reason), color=INK, **style)
+    axes.text(LABEL_PLACE, y, shortened(branch.reason, MAX_LETTERS), color=INK, **style)
     share = format_share(branch.utf8_bytes, first.utf8_bytes)
-    documents = "" if branch.is_cut else f"{branch.documents:,}"
+    documents = "" if branch.is_cut else _counted(branch.documents)
     size = format_bytes(branch.utf8_bytes)
     for x, text in ((DOCUMENTS_AT, documents), (SHARE_AT, share), (BYTES_AT, size)):
         axes.text(x, y, text, ha="right", color=MUTED, **style)
 
 
+def _counted(documents: int) -> str:
+    """All digits where they fit; the tables have them all."""
+    return f"{documents:,}" if documents < 10**9 else format_count(documents)
+
+
 def _write_step(axes: Axes, step: Step, y: float) -> None:
     x = BAND_LEFT - 0.2
     axes.text(x, y + 0.13, step.name, ha="right", va="center", fontweight="bold", fontsize=9.5)
-    numbers = f"{step.documents:,} · {format_bytes(step.utf8_bytes)}"
+    numbers = f"{_counted(step.documents)} · {format_bytes(step.utf8_bytes)}"
     axes.text(x, y - 0.07, numbers, ha="right", va="center", color=MUTED, fontsize=8.5)
 
 
@@ -216,7 +232,7 @@ def _draw_end(axes: Axes, top: float, width: float, kept: str) -> None:
     middle = BAND_LEFT + width / 2
     tip = min(0.3, 0.06 + width / 6)
     x = [BAND_LEFT, BAND_LEFT + width, middle]
-    axes.fill(x, [top, top, top - tip], color=BLUE, alpha=0.85, linewidth=0)
+    axes.fill(x, [top, top, top - tip], color=KEPT_COLOR, linewidth=0)
     style: dict[str, Any] = {"va": "center", "fontsize": 9.5}
     axes.text(BAND_LEFT - 0.2, top - 0.14, "kept", ha="right", fontweight="bold", **style)
     axes.text(max(middle + 0.2, BAND_LEFT + width + 0.1), top - 0.14, kept, color=INK, **style)

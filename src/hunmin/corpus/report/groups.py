@@ -66,7 +66,7 @@ def _cluster(cluster: Mapping[str, Any]) -> Sample:
     marked = [mark_changes(first, text, window=CLUSTER_WINDOW)[1] for text in others]
     left_out = cluster["size"] - len(cluster["texts"])
     caption = f"{cluster['size']:,} documents" + (f", {left_out:,} not shown" if left_out else "")
-    labels = ("kept", *("dropped" for _ in others))
+    labels = tuple(f"document {number}" for number in range(1, len(others) + 2))
     return Sample((plain(first), *marked), labels=labels, caption=caption)
 
 

@@ -20,7 +20,8 @@ from hunmin.corpus.report.blocks import (
 )
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>&|~$#])")
-_LINE_START = re.compile(r"^(\s*)([-+=:]|\d+(?=[.)]))", re.MULTILINE)
+_BULLET = re.compile(r"^(\s*)([-+=])", re.MULTILINE)
+_NUMBER = re.compile(r"^(\s*\d+)([.)])(?=\s|$)", re.MULTILINE)
 
 
 def to_markdown(page: Page, *, has_pictures: bool) -> str:
@@ -54,7 +55,8 @@ def _is_picture(block: Block) -> bool:
 
 def escape(text: str) -> str:
     """Take the meaning away from everything that Markdown or HTML would read as more than text."""
-    return _LINE_START.sub(r"\1\\\2", _SPECIAL.sub(r"\\\1", text))
+    inert = _SPECIAL.sub(r"\\\1", text)
+    return _NUMBER.sub(r"\1\\\2", _BULLET.sub(r"\1\\\2", inert))
 
 
 def _block(block: Block) -> list[str]:

@@ -110,7 +110,9 @@ def svg_element(figure: Figure, name: str) -> str:
         without = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(target, format="svg", metadata=without, facecolor="none")
     element = target.getvalue()
-    element = element[element.index("<svg") :].strip()
+    width = figure.get_size_inches()[0]
+    limits = f'style="max-width:{104 * width:.0f}px;min-width:{68 * width:.0f}px"'
+    element = element[element.index("<svg") :].strip().replace("<svg", f"<svg {limits}", 1)
     element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
     element = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{name}-", element)
     for color, variable in ((INK, "ink"), (MUTED, "muted"), (FAINT, "faint")):
@@ -157,7 +159,7 @@ def _kept_drawing(rows: Mapping[str, Any], kind: str) -> Drawing | None:
     if others:
         bars.append(_kept_bar(f"{len(others)} others", [rows[name] for name in others]))
     subtitle = "UTF-8 bytes of what is kept, largest first"
-    return _bars(bars, (f"Text by {kind}", subtitle), "documents dropped")
+    return _bars(bars, (f"Text by {kind}", subtitle), "share of documents dropped")
 
 
 def _kept_bar(name: str, rows: list[Mapping[str, Any]]) -> Bar:

@@ -8,7 +8,6 @@ from typing import Any
 from hunmin.core.units import format_bytes, format_duration
 from hunmin.corpus.report.blocks import (
     Block,
-    Bullets,
     Page,
     Paragraph,
     Picture,
@@ -30,6 +29,8 @@ from hunmin.corpus.report.plots import splits_line
 from hunmin.corpus.report.visible import WINDOW, looks_the_same, mark_changes, plain, visible
 
 Statistics = Mapping[str, Any]
+MARKS = "What differs is marked; a character that cannot be seen stands as its code in brackets."
+NO_METADATA = "{}"
 OPEN_REASONS = 3
 """So many reasons show their samples at once; the others are folded."""
 
@@ -194,7 +195,8 @@ def rejected_sample(sample: Mapping[str, Any]) -> Sample:
 def caption(sample: Mapping[str, Any], *more: str) -> str:
     """Return source, language, id and note of a sample in a line."""
     parts = [sample.get(key) for key in ("source", "language", "id", "note")]
-    return " · ".join(visible(str(part)) for part in (*parts, *more) if part)
+    told = (visible(str(part)) for part in (*parts, *more) if part and part != NO_METADATA)
+    return " · ".join(told)
 
 
 def changes_section(statistics: Statistics, samples: Mapping[str, Any]) -> Section | None:
@@ -210,15 +212,8 @@ def changes_section(statistics: Statistics, samples: Mapping[str, Any]) -> Secti
         blocks.append(Table(("rule", "documents changed"), cells))
     if changed:
         texts = [changed_sample(sample) for sample in changed]
+        blocks.append(Paragraph(MARKS))
         blocks.append(Samples("Before and after", texts, is_open=True))
-        blocks.append(
-            Bullets(
-                (
-                    "What differs is marked; a character that cannot be seen stands as its code "
-                    "in brackets.",
-                )
-            )
-        )
     return Section("Changed texts", blocks)
 
 
@@ -226,9 +221,10 @@ def changed_sample(sample: Mapping[str, Any]) -> Sample:
     """Return a text before and after, what differs marked."""
     before, after = sample["before"], sample["after"]
     same = "same letters in another Unicode form" if looks_the_same(before, after) else ""
+    note = "the change lies behind what is shown" if before == after else same
     return Sample(
         mark_changes(before, after),
         labels=("before", "after"),
-        caption=caption(sample, same),
+        caption=caption(sample, note),
         language=sample.get("language") or "",
     )

@@ -15,6 +15,8 @@ _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ud800-\udfff\ue000-\uf8ff\U000e0000-\U000e007f]"
 )
+_ODD_SPACE = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_SPACE_SIGNS = {ord(" "): "\u2423", ord("\t"): "\u21e5\t", ord("\n"): "\u21b5\n"}
 _TOKEN = re.compile(r"\s+|\w+|[^\w\s]+")
 WINDOW = 400
 """Samples are cut to this many characters."""
@@ -105,7 +107,16 @@ def _joined(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
             joined[-1] = Piece(joined[-1].text + piece.text, piece.is_marked)
         elif piece.text:
             joined.append(piece)
-    return tuple(Piece(visible(piece.text), piece.is_marked) for piece in joined)
+    return tuple(Piece(_told(piece), piece.is_marked) for piece in joined)
+
+
+def _told(piece: Piece) -> str:
+    """Name what is hidden; where white space is all that changed, show it too."""
+    text = visible(piece.text)
+    if not piece.is_marked:
+        return text
+    text = _ODD_SPACE.sub(lambda match: f"[U+{ord(match[0]):04X}]", text)
+    return text.translate(_SPACE_SIGNS) if text.isspace() else text
 
 
 def looks_the_same(before: str, after: str) -> bool:

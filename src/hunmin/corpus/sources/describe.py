@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from hunmin.corpus.sources.files.discover import find_files
-from hunmin.corpus.spec import (
-    CorpusSpec,
+from hunmin.corpus.sources.spec import (
     FilesSource,
     SourceSpec,
     WarcSource,
     WikipediaDumpSource,
     WikipediaSource,
 )
+from hunmin.corpus.spec import CorpusSpec
 
 UTTERANCE_PACKAGES = ("home-assistant-intents", "hassil")
 
@@ -26,12 +26,26 @@ def describe_sources(spec: CorpusSpec) -> list[Any]:
         spec: The corpus section.
 
     Returns:
-        A JSON value: size and time of change of every file, versions of packages that hold text.
+        A JSON value: size and time of change of every file, also of evaluation sets, thresholds
+        and models; versions of packages that hold text.
 
     Raises:
         MissingInputError: A path does not exist.
     """
-    return [_describe(source) for source in spec.sources]
+    described = [_describe(source) for source in spec.sources if source.enabled]
+    if spec.decontaminate is not None:
+        described += [_describe(source) for source in spec.decontaminate.sets]
+    return [*described, *(_describe_file(str(path), path) for path in _models(spec))]
+
+
+def _models(spec: CorpusSpec) -> list[Path]:
+    """The files that documents are judged by; a missing one is told by what opens it."""
+    paths = [Path(path) for path in spec.filters.files] if spec.filters is not None else []
+    if spec.language is not None and spec.language.model is not None:
+        paths.append(spec.language.model)
+    if spec.classifier is not None:
+        paths += sorted(spec.classifier.path.glob("*"))
+    return [path for path in paths if path.is_file()]
 
 
 def _describe(source: SourceSpec) -> Any:

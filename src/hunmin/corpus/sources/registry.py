@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hunmin.corpus.sources.reader import SourceReader
-from hunmin.corpus.spec import (
-    CorpusSpec,
+from hunmin.corpus.sources.spec import (
     FilesSource,
     HomeAssistantSource,
     SourceSpec,
@@ -16,6 +15,7 @@ from hunmin.corpus.spec import (
     WikipediaDumpSource,
     WikipediaSource,
 )
+from hunmin.corpus.spec import CorpusSpec
 
 
 def open_source(source: SourceSpec, spec: CorpusSpec) -> SourceReader:

@@ -15,7 +15,7 @@ from hunmin.core.errors import EmptyCorpusError, InputError
 from hunmin.core.logs import get_logger
 from hunmin.corpus.documents import DOCUMENTS_KIND, read_documents
 from hunmin.corpus.sources.files.reader import FileReader
-from hunmin.corpus.spec import FilesSource
+from hunmin.corpus.sources.spec import FilesSource
 from hunmin.text.languages import UNDETERMINED, normalize_tag
 from hunmin.tokenizer.compare.subject import Flags
 

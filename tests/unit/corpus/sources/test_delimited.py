@@ -16,7 +16,7 @@ from hunmin.core.errors import InputError, TextEncodingError
 from hunmin.corpus.sources.files import delimited
 from hunmin.corpus.sources.files.delimited import read_delimited
 from hunmin.corpus.sources.files.discover import InputFile
-from hunmin.corpus.spec import FilesSource, TableLayout
+from hunmin.corpus.sources.spec import FilesSource, TableLayout
 from hunmin.text.files import read_text_lines
 from hunmin.text.lines import Line
 

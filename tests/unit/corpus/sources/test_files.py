@@ -20,7 +20,8 @@ from hunmin.core.errors import (
 )
 from hunmin.corpus.build import build_corpus
 from hunmin.corpus.documents import read_documents, read_parts
-from hunmin.corpus.spec import CorpusSpec, FieldNames, FilesSource
+from hunmin.corpus.sources.spec import FieldNames, FilesSource
+from hunmin.corpus.spec import CorpusSpec
 
 POEM = "나 보기가 역겨워 가실 때에는\n말없이 고이 보내 드리우리다\n\n영변에 약산 진달래꽃"
 

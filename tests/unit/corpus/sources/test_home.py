@@ -20,7 +20,8 @@ from hunmin.corpus.sources.home.sampler import UtteranceSampler
 from hunmin.corpus.sources.home.source import draw_language
 from hunmin.corpus.sources.home.templates import Template, TemplateSet, available_languages
 from hunmin.corpus.sources.home.values import number_in_words, texts_for
-from hunmin.corpus.spec import CorpusSpec, HomeAssistantSource
+from hunmin.corpus.sources.spec import HomeAssistantSource
+from hunmin.corpus.spec import CorpusSpec
 from hunmin.text.unicode import normalize
 
 LANGUAGES = ("ko", "en", "ja", "sw")

@@ -14,10 +14,10 @@ import pytest
 import zstandard
 
 from hunmin.core.errors import EmptyCorpusError, InputError, MissingInputError
+from hunmin.corpus.sources.spec import WarcSource
 from hunmin.corpus.sources.web import frames as frames_module
 from hunmin.corpus.sources.web.frames import frames
 from hunmin.corpus.sources.web.warc import WarcReader
-from hunmin.corpus.spec import WarcSource
 
 from . import pages
 

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hunmin.core.errors import HunminError, InputError, MissingInputError
+from hunmin.corpus.sources.spec import WikipediaDumpSource
 from hunmin.corpus.sources.wikipedia.dump import WikipediaDumpReader
 from hunmin.corpus.sources.wikipedia.streams import pieces, stream_starts
-from hunmin.corpus.spec import WikipediaDumpSource
 
 from . import dumps
 

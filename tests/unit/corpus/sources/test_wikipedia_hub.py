@@ -12,7 +12,8 @@ import pytest
 from hunmin.core.errors import HunminError, InputError, MissingInputError
 from hunmin.corpus.build import build_corpus
 from hunmin.corpus.documents import read_documents
-from hunmin.corpus.spec import CorpusSpec, WikipediaSource
+from hunmin.corpus.sources.spec import WikipediaSource
+from hunmin.corpus.spec import CorpusSpec
 
 pytest.importorskip("datasets", reason="pip install 'hunmin[hub]'")
 

@@ -11,7 +11,7 @@ from hunmin.corpus.records import Record
 from hunmin.corpus.sources.files.discover import InputFile
 from hunmin.corpus.sources.files.fields import UNDECODABLE, FieldReader
 from hunmin.corpus.sources.files.paths import named_fields
-from hunmin.corpus.spec import FilesSource
+from hunmin.corpus.sources.spec import FilesSource
 from hunmin.text.lines import Line
 
 MALFORMED = "malformed row"

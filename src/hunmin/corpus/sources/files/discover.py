@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from hunmin.core.errors import EmptyCorpusError, InputError, MissingInputError
 from hunmin.core.logs import get_logger
-from hunmin.corpus.spec import FilesSource
+from hunmin.corpus.sources.spec import FilesSource
 from hunmin.text.files import COMPRESSIONS, missing_path
 
 Format = Literal["text", "jsonl", "json", "parquet", "csv", "tsv", "html"]

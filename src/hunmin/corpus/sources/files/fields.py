@@ -14,7 +14,7 @@ from hunmin.corpus.sources.files.paths import (
     is_pattern,
     text_fields,
 )
-from hunmin.corpus.spec import FilesSource
+from hunmin.corpus.sources.spec import FilesSource
 from hunmin.text.languages import normalize_tag
 
 NO_TEXT = "no text field"

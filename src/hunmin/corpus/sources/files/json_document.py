@@ -10,7 +10,7 @@ from hunmin.corpus.records import Record
 from hunmin.corpus.sources.files.discover import InputFile
 from hunmin.corpus.sources.files.fields import UNDECODABLE, FieldReader
 from hunmin.corpus.sources.files.jsonl import INVALID_JSON, no_text_field, parse_json
-from hunmin.corpus.spec import FilesSource
+from hunmin.corpus.sources.spec import FilesSource
 from hunmin.text.lines import Line
 
 MAX_CHARACTERS = 1 << 29

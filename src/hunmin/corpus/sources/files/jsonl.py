@@ -12,7 +12,7 @@ from hunmin.corpus.records import Record
 from hunmin.corpus.sources.files.discover import InputFile
 from hunmin.corpus.sources.files.fields import UNDECODABLE, FieldReader
 from hunmin.corpus.sources.files.paths import paths_to_text, text_fields
-from hunmin.corpus.spec import FilesSource
+from hunmin.corpus.sources.spec import FilesSource
 from hunmin.text.lines import Line
 
 INVALID_JSON = "invalid JSON"

@@ -12,7 +12,7 @@ from hunmin.corpus.records import Record
 from hunmin.corpus.sources.files.discover import InputFile
 from hunmin.corpus.sources.files.fields import FieldReader
 from hunmin.corpus.sources.files.paths import is_pattern, named_fields, text_fields
-from hunmin.corpus.spec import FilesSource
+from hunmin.corpus.sources.spec import FilesSource
 
 _READ_ROWS = 4096
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from hunmin.corpus.spec import FieldNames
+from hunmin.corpus.sources.spec import FieldNames
 
 _Names = tuple[str, ...]
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -14,7 +14,8 @@ from hunmin.corpus.sources.files.json_document import read_json
 from hunmin.corpus.sources.files.jsonl import read_jsonl
 from hunmin.corpus.sources.files.parquet import read_parquet
 from hunmin.corpus.sources.files.text import read_text
-from hunmin.corpus.spec import FilesSource
+from hunmin.corpus.sources.reader import SourceReader, pack_files
+from hunmin.corpus.sources.spec import FilesSource
 from hunmin.text.encoding import detect_encoding
 from hunmin.text.files import Advance, opened
 from hunmin.text.lines import Line, read_lines
@@ -29,12 +30,13 @@ LINE_READERS: Mapping[str, LineReader] = {
 """Format -> what makes records of a file's lines; plain text and Parquet have ways of their own."""
 
 
-class FileReader:
+class FileReader(SourceReader):
     """Reads the files of a source one after the other.
 
     Args:
         source: What the recipe says.
         max_characters: Longer texts are cut.
+        files: Those to read; all of the source by default.
 
     Raises:
         InputError: A path is missing, or a file's format is not known.
@@ -42,11 +44,18 @@ class FileReader:
 
     unit = "B"
 
-    def __init__(self, source: FilesSource, max_characters: int) -> None:
+    def __init__(
+        self, source: FilesSource, max_characters: int, files: Sequence[InputFile] | None = None
+    ) -> None:
         self._source, self._max_characters = source, max_characters
-        self._files = find_files(source)
+        self._files = find_files(source) if files is None else files
         self.name = source.source_name
         self.total: float | None = sum(file.path.stat().st_size for file in self._files)
+
+    def split(self, part_bytes: int) -> list[SourceReader]:
+        """Return a reader for every few files."""
+        packs = pack_files(self._files, lambda file: file.path, part_bytes)
+        return [FileReader(self._source, self._max_characters, files) for files in packs]
 
     def batches(self, advance: Advance) -> Iterator[pa.RecordBatch]:
         """Yield all records; `advance` is told of the bytes read from disk."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hunmin.corpus.records import Record, to_json
 from hunmin.corpus.sources.files.discover import InputFile
-from hunmin.corpus.spec import FilesSource
+from hunmin.corpus.sources.spec import FilesSource
 from hunmin.text.lines import Line
 
 

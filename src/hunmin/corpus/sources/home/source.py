@@ -11,7 +11,8 @@ import pyarrow as pa
 from hunmin.core.extras import require
 from hunmin.core.hashing import seed_from
 from hunmin.corpus.records import Record, batched, to_json
-from hunmin.corpus.spec import HomeAssistantSource
+from hunmin.corpus.sources.reader import SourceReader
+from hunmin.corpus.sources.spec import HomeAssistantSource
 
 if TYPE_CHECKING:
     from hunmin.corpus.sources.home.sampler import Utterance
@@ -22,7 +23,7 @@ LICENSE = "Apache-2.0"
 _MAX_REPEATS = 4
 
 
-class HomeAssistantReader:
+class HomeAssistantReader(SourceReader):
     """Draws utterances language by language.
 
     Args:

@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 
 from hunmin.core.extras import require
-from hunmin.corpus.spec import Extractor
+from hunmin.corpus.sources.spec import Extractor
 
 MAX_PAGE_CHARACTERS = 1 << 23
 # Both extractors take time that grows with the square of these; pages for readers stay far below.

@@ -8,6 +8,7 @@ from hunmin.core.errors import TextEncodingError
 from hunmin.corpus.records import Record, to_json
 from hunmin.corpus.sources.files.discover import InputFile
 from hunmin.corpus.sources.files.fields import UNDECODABLE
+from hunmin.corpus.sources.spec import FilesSource
 from hunmin.corpus.sources.web.charset import DecodedPage, decode_page
 from hunmin.corpus.sources.web.extract import (
     MAX_PAGE_CHARACTERS,
@@ -15,7 +16,6 @@ from hunmin.corpus.sources.web.extract import (
     extract_text,
     title_of,
 )
-from hunmin.corpus.spec import FilesSource
 from hunmin.text.files import Advance, opened
 
 _MAX_BYTES = 4 * MAX_PAGE_CHARACTERS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +17,11 @@ from hunmin.core.processes import map_in_order
 from hunmin.corpus.records import Record, batched, cut_records, to_json
 from hunmin.corpus.sources.files.discover import expand_path
 from hunmin.corpus.sources.files.fields import UNDECODABLE
+from hunmin.corpus.sources.reader import SourceReader, pack_files
+from hunmin.corpus.sources.spec import WarcSource
 from hunmin.corpus.sources.web.charset import decode_page
 from hunmin.corpus.sources.web.extract import TOO_COMPLEX, extract_text, title_of
 from hunmin.corpus.sources.web.frames import Frame, frames
-from hunmin.corpus.spec import WarcSource
 from hunmin.text.files import COMPRESSIONS, Advance, opened
 
 MALFORMED, NOT_HTML, NO_SUCCESS = "malformed WARC record", "not HTML", "not a success"
@@ -152,13 +153,14 @@ def _host(url: str) -> str:
         return ""
 
 
-class WarcReader:
+class WarcReader(SourceReader):
     """Streams the pages of archives.
 
     Args:
         source: What the recipe says.
         max_characters: Longer pages are cut.
         num_workers: Processes that extract text.
+        files: Labels and paths of the archives to read; all of the source by default.
 
     Raises:
         MissingExtraError: fastwarc or an extractor is not installed.
@@ -168,14 +170,28 @@ class WarcReader:
 
     unit = "B"
 
-    def __init__(self, source: WarcSource, max_characters: int, num_workers: int = 1) -> None:
+    def __init__(
+        self,
+        source: WarcSource,
+        max_characters: int,
+        num_workers: int = 1,
+        files: Sequence[tuple[str, Path]] | None = None,
+    ) -> None:
         require("fastwarc", extra="web")
         extract_text("", source.extractor)
         self._reader = CaptureReader(source, max_characters)
-        self._files = find_archives(source)
+        self._files = find_archives(source) if files is None else files
         self._num_workers = num_workers
         self.name = source.source_name
         self.total: float | None = sum(path.stat().st_size for _, path in self._files)
+
+    def split(self, part_bytes: int) -> list[SourceReader]:
+        """Return a reader for every few archives; one that stays alone may use all processes."""
+        packs = pack_files(self._files, lambda file: file[1], part_bytes)
+        if len(packs) == 1:
+            return [self]
+        source, max_characters = self._reader.source, self._reader.max_characters
+        return [WarcReader(source, max_characters, files=files) for files in packs]
 
     def batches(self, advance: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
         """Yield all records; `advance` is told of the bytes read from disk."""

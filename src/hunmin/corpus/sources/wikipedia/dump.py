@@ -13,6 +13,8 @@ from hunmin.core.errors import EmptyCorpusError, InputError
 from hunmin.core.processes import map_in_order
 from hunmin.corpus.records import Record, batched, cut_records, to_json
 from hunmin.corpus.sources.files.discover import refuse_address
+from hunmin.corpus.sources.reader import SourceReader
+from hunmin.corpus.sources.spec import WikipediaDumpSource
 from hunmin.corpus.sources.wikipedia.pages import (
     MALFORMED,
     PAGE_START,
@@ -24,7 +26,6 @@ from hunmin.corpus.sources.wikipedia.pages import (
 )
 from hunmin.corpus.sources.wikipedia.streams import Piece, pieces
 from hunmin.corpus.sources.wikipedia.wikitext import Wikitext, wikitext_of_edition
-from hunmin.corpus.spec import WikipediaDumpSource
 from hunmin.text.files import missing_path
 
 FILE_NAMESPACE, CATEGORY_NAMESPACE = 6, 14
@@ -112,7 +113,7 @@ class PageReader:
         return meta | ({"problem": page.problem} if page.problem else {})
 
 
-class WikipediaDumpReader:
+class WikipediaDumpReader(SourceReader):
     """Streams the articles of a dump.
 
     Args:

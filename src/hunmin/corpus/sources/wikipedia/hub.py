@@ -11,14 +11,15 @@ import pyarrow as pa
 from hunmin.core.errors import HunminError, InputError, MissingInputError
 from hunmin.core.extras import require
 from hunmin.corpus.records import Record, batched, cut_records, to_json
-from hunmin.corpus.spec import WikipediaSource
+from hunmin.corpus.sources.reader import SourceReader
+from hunmin.corpus.sources.spec import WikipediaSource
 
 HUB_NAME = "wikimedia/wikipedia"
 LICENSE = "CC-BY-SA-3.0 AND GFDL-1.3-or-later"
 _COLUMNS = ("id", "url", "title", "text")
 
 
-class WikipediaReader:
+class WikipediaReader(SourceReader):
     """Streams the articles of one edition.
 
     Args:
