@@ -113,7 +113,8 @@ def svg_element(figure: Figure, name: str) -> str:
     width = figure.get_size_inches()[0]
     limits = f'style="max-width:{104 * width:.0f}px;min-width:{68 * width:.0f}px"'
     element = element[element.index("<svg") :].strip().replace("<svg", f"<svg {limits}", 1)
-    element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
+    for useless in ("metadata", "style"):
+        element = re.sub(rf"<{useless}.*?</{useless}>", "", element, count=1, flags=re.DOTALL)
     element = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{name}-", element)
     for color, variable in ((INK, "ink"), (MUTED, "muted"), (FAINT, "faint")):
         element = element.replace(color.lower(), f"var(--{variable})")

@@ -29,6 +29,8 @@ from hunmin.corpus.report.plots import splits_line
 from hunmin.corpus.report.visible import WINDOW, looks_the_same, mark_changes, plain, visible
 
 Statistics = Mapping[str, Any]
+Drop = tuple[str, str, int, int | None]
+"""Reason, step, documents, and bytes if known."""
 MARKS = "What differs is marked; a character that cannot be seen stands as its code in brackets."
 NO_METADATA = "{}"
 OPEN_REASONS = 3
@@ -150,10 +152,10 @@ def _time(statistics: Statistics) -> Iterator[Block]:
         yield Paragraph(f"Time{how}: {steps}.")
 
 
-def dropped_reasons(statistics: Statistics) -> list[tuple[str, str, int, int | None]]:
+def dropped_reasons(statistics: Statistics) -> list[Drop]:
     """Return reason, step, documents and bytes of everything that was dropped, most first."""
     flow = statistics.get("flow", [])
-    rows: list[tuple[str, str, int, int | None]] = [
+    rows: list[Drop] = [
         (reason, entry["step"], counts["documents"], counts["utf8_bytes"])
         for entry in flow
         for reason, counts in entry.get("dropped", {}).items()
@@ -164,19 +166,11 @@ def dropped_reasons(statistics: Statistics) -> list[tuple[str, str, int, int | N
     return sorted((row for row in rows if row[2]), key=lambda row: (-row[2], row[0], row[1]))
 
 
-def dropped_section(statistics: Statistics, samples: Mapping[str, Any]) -> Section | None:
+def dropped_section(statistics: Statistics, samples: Mapping[str, Any]) -> Section:
     """What was dropped, why, and texts for each reason."""
     rows = dropped_reasons(statistics)
-    if not rows:
-        return Section("Dropped", [Paragraph("Nothing was dropped.")])
-    read = _read(statistics)
-    total = read[0] if read else statistics["total"]["documents"] + sum(row[2] for row in rows)
-    cells = [
-        (reason, step, f"{n:,}", format_share(n, total), "" if b is None else format_bytes(b))
-        for reason, step, n, b in rows
-    ]
-    header = ("reason", "step", "documents", "of all read", "bytes")
-    blocks: list[Block] = [Table(header, cells, text_columns=frozenset({0, 1}))]
+    blocks: list[Block] = [_reasons_table(statistics, rows)]
+    blocks = blocks if rows else [Paragraph("Nothing was dropped.")]
     rejected = samples.get("rejected", {})
     order = list(dict.fromkeys([*(row[0] for row in rows), *sorted(rejected)]))
     blocks += [
@@ -184,6 +178,17 @@ def dropped_section(statistics: Statistics, samples: Mapping[str, Any]) -> Secti
         for i, reason in enumerate(reason for reason in order if rejected.get(reason))
     ]
     return Section("Dropped", blocks)
+
+
+def _reasons_table(statistics: Statistics, rows: Sequence[Drop]) -> Table:
+    read = _read(statistics)
+    total = read[0] if read else statistics["total"]["documents"] + sum(row[2] for row in rows)
+    cells = [
+        (reason, step, f"{n:,}", format_share(n, total), "" if b is None else format_bytes(b))
+        for reason, step, n, b in rows
+    ]
+    header = ("reason", "step", "documents", "of all read", "bytes")
+    return Table(header, cells, text_columns=frozenset({0, 1}))
 
 
 def rejected_sample(sample: Mapping[str, Any]) -> Sample:

@@ -54,7 +54,7 @@ def mark_changes(
         between the common beginning and end is marked. At the end of a sample that was cut off,
         text of one side only is no change: the other was cut off elsewhere.
     """
-    old, new = _TOKEN.findall(before), _TOKEN.findall(after)
+    old, new = _tokens(before), _tokens(after)
     steps = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
     left: list[Piece] = []
     right: list[Piece] = []
@@ -65,6 +65,17 @@ def mark_changes(
         left += one
         right += other
     return _joined(left), _joined(right)
+
+
+def _tokens(text: str) -> list[str]:
+    """Words, spaces and signs; a combining mark stays with what it stands on."""
+    tokens: list[str] = []
+    for token in _TOKEN.findall(text):
+        if tokens and _combines(token[0]):
+            tokens[-1] += token
+        else:
+            tokens.append(token)
+    return tokens
 
 
 def _pair(old: str, new: str, *, is_change: bool) -> tuple[list[Piece], list[Piece]]:
