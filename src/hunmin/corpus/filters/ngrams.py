@@ -110,5 +110,6 @@ def _unique_share(
         again = repeats.all_items(len(starts))
         owners = documents[again]
         blocks = (starts[again] - units.offsets[owners]) // (BLOCK_WORDS * units.per_word[owners])
-        later = again[find_repeats(in_document(keys[again], blocks)).later]
+        # Far from the numbers of documents, which are in the keys already.
+        later = again[find_repeats(in_document(keys[again], blocks + (1 << 32))).later]
     return share(words - np.bincount(documents[later], minlength=len(words)), words)
