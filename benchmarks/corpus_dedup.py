@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from corpus_reference import DATA, FOLDER, ReferenceJob, reference_job
+from corpus_reference import DATA, FOLDER, ReferenceJob, build_command, reference_job
 from corpus_usage import measure
 from harness import RESULTS, markdown_table, write_result
 
@@ -107,11 +107,7 @@ def hunmin_contender(job: ReferenceJob, workers: int) -> Contender:
     """Return hunmin's side."""
 
     def command(work: Path) -> list[str]:
-        work.mkdir(parents=True, exist_ok=True)
-        path = work / "recipe.yaml"
-        path.write_text(json.dumps(recipe(job, workers)), encoding="utf-8")
-        program = [sys.executable, "-m", "hunmin", "corpus", "build", str(path)]
-        return [*program, "--run-dir", str(work / "run")]
+        return build_command(recipe(job, workers), work)
 
     return Contender(command, hunmin_fates)
 
@@ -236,20 +232,27 @@ def _within(pairs: SimilarPairs, chosen: np.ndarray) -> SimilarPairs:
     return SimilarPairs(pairs.left[kept], pairs.right[kept], pairs.jaccard[kept])
 
 
-def take_turn(name: str, contender: Contender, number: int, options: Any) -> dict[str, Any]:
-    """Run a contender once and read its result, unless that was done before."""
+def take_turn(
+    name: str, contender: Contender, number: int, job: ReferenceJob, options: argparse.Namespace
+) -> dict[str, Any]:
+    """Run a contender once and read its result, unless that was done before on the same input.
+
+    hunmin's turns are repeated when its code has changed since.
+    """
     folder: Path = (
         options.folder / "turns" / f"{name.replace(', ', '-').replace(' ', '-')}-{number}"
     )
     record = folder / "turn.json"
+    made_of = {"input": job.facts, "commit": source_commit() if name == HUNMIN else None}
     if record.is_file() and not options.again:
         turn: dict[str, Any] = json.loads(record.read_text("utf-8"))
-        return turn
+        if turn["made_of"] == made_of:
+            return turn
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     work = folder / "work"
+    work.mkdir(parents=True)
     usage = measure(contender.command(work), log=folder / "log.txt", environment=QUIET)
-    turn = {"usage": usage.as_json(), "fates": contender.fates(work), "commit": source_commit()}
+    turn = {"made_of": made_of, "usage": usage.as_json(), "fates": contender.fates(work)}
     shutil.rmtree(work)
     record.write_text(json.dumps(turn, ensure_ascii=False), encoding="utf-8")
     print(f"round {number + 1}  {name:<24} {usage}", flush=True)
@@ -264,7 +267,6 @@ def summarise(turns: list[dict[str, Any]], judge: Judge) -> dict[str, Any]:
         "usage": usage,
         "median": {key: statistics.median(each[key] for each in usage) for key in usage[0]},
         "same_every_round": all(names == kept[0] for names in kept),
-        "commits": sorted({str(turn["commit"]) for turn in turns}),
         **judge.score(turns[0]["fates"]),
     }
 
@@ -358,7 +360,7 @@ def main() -> None:
     turns: dict[str, list[dict[str, Any]]] = {name: [] for name in contenders}
     for number in range(options.rounds):
         for name, contender in contenders.items():
-            turns[name].append(take_turn(name, contender, number, options))
+            turns[name].append(take_turn(name, contender, number, job, options))
     judge = Judge(job)
     summaries = {name: summarise(each, judge) for name, each in turns.items()}
     details = {

@@ -8,7 +8,7 @@ memory are those of all their processes.
     python benchmarks/corpus_engines.py
     python benchmarks/corpus_engines.py --scale 0.05 --rounds 1
 
-Finished turns are kept in the folder; `--again` starts anew.
+Finished turns are kept in the folder, as long as the code stays; `--again` starts anew.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ import hashlib
 import json
 import shutil
 import statistics
-import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from corpus_reference import DATA, FOLDER, ReferenceJob, reference_job
+from corpus_reference import DATA, FOLDER, ReferenceJob, build_command, reference_job
 from corpus_usage import measure
 from harness import RESULTS, markdown_table, write_result
 
@@ -74,24 +73,22 @@ def recipe(job: ReferenceJob, data: Path, engine: str, workers: int) -> dict[str
 
 
 def take_turn(engine: str, number: int, job: ReferenceJob, options: Any) -> dict[str, Any]:
-    """Build the corpus once and describe it, unless that was done before."""
+    """Build the corpus once and describe it, unless that was done before with the same code."""
     folder: Path = options.folder / "engines" / f"{engine}-{number}"
     record = folder / "turn.json"
+    made_of = {"input": job.facts, "commit": source_commit()}
     if record.is_file() and not options.again:
         turn: dict[str, Any] = json.loads(record.read_text("utf-8"))
-        return turn
+        if turn["made_of"] == made_of:
+            return turn
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    path = folder / "recipe.yaml"
-    content = recipe(job, options.data, engine, options.workers)
-    path.write_text(json.dumps(content), encoding="utf-8")
-    program = [sys.executable, "-m", "hunmin", "corpus", "build", str(path)]
-    command = [*program, "--run-dir", str(folder / "run")]
+    command = build_command(recipe(job, options.data, engine, options.workers), folder)
     usage = measure(command, log=folder / "log.txt", environment=QUIET)
     corpus = folder / "run" / "corpus"
     turn = {
+        "made_of": made_of,
         "usage": usage.as_json(),
-        "commit": source_commit(),
         "digests": {part: digest_of(corpus / part) for part in PARTS},
         "files": digest_of_files(corpus),
     }

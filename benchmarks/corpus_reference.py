@@ -15,6 +15,7 @@ import argparse
 import dataclasses
 import json
 import random
+import sys
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
@@ -135,6 +136,22 @@ def reference_job(data: Path, folder: Path, *, scale: float = 1.0, seed: int = 0
     }
     _write_json(folder / "facts.json", facts)
     return ReferenceJob(folder)
+
+
+def build_command(recipe: dict[str, Any], folder: Path) -> list[str]:
+    """Return what builds a corpus with hunmin.
+
+    Args:
+        recipe: The recipe; it is written into the folder.
+        folder: Takes recipe and result; it must exist.
+
+    Returns:
+        The words of the command. The documents come to lie in FOLDER/run/corpus.
+    """
+    path = folder / "recipe.yaml"
+    path.write_text(json.dumps(recipe, ensure_ascii=False), encoding="utf-8")
+    program = [sys.executable, "-m", "hunmin", "run", str(path), "--until", "corpus"]
+    return [*program, "--run-dir", str(folder / "run")]
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
