@@ -26,7 +26,7 @@ _USER_PATH_ERRORS = {
 # verb: module, help line
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("run", "Run a recipe from raw text to a model that speaks."),
-    "corpus": ("stage_corpus", "Raw sources to clean documents."),
+    "corpus": ("corpus", "Raw sources to clean documents, with a report."),
     "tokenizer": ("tokenizer", "Train a tokenizer, or look at what it does."),
     "data": ("stage_data", "Documents and tokenizer to token shards."),
     "train": ("stage_train", "Train a model, or go on training."),

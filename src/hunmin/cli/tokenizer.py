@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from hunmin.cli.groups import GroupWithDefault
 from hunmin.cli.tokenizer_compare import command as compare_command
 from hunmin.cli.tokenizer_export import command as export_command
 from hunmin.cli.tokenizer_extend import command as extend_command
@@ -12,17 +13,7 @@ from hunmin.cli.tokenizer_segment import command as segment_command
 from hunmin.cli.tokenizer_train import command as train_command
 
 
-class TrainByDefault(click.Group):
-    """A group that takes `hunmin tokenizer RECIPE` as `hunmin tokenizer train RECIPE`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put `train` before a word that is no command."""
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
-            args = ["train", *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group("tokenizer", cls=TrainByDefault)
+@click.group("tokenizer", cls=GroupWithDefault, default="train")
 def command() -> None:
     """Train a tokenizer, look at what it does to a text, compare several.
 

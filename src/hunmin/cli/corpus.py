@@ -1,0 +1,20 @@
+"""`hunmin corpus`: make a corpus, and what decides what is in it."""
+
+from __future__ import annotations
+
+import click
+
+from hunmin.cli.corpus_build import command as build_command
+from hunmin.cli.groups import GroupWithDefault
+
+
+@click.group("corpus", cls=GroupWithDefault, default="build")
+def command() -> None:
+    """Make a corpus: clean, de-duplicated documents from raw sources, and a report.
+
+    \b
+    hunmin corpus build recipes/corpus-korean.yaml
+    """
+
+
+command.add_command(build_command, "build")
