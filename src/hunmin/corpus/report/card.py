@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from hunmin.core.units import format_bytes
+from hunmin.corpus.documents import SPLITS
 from hunmin.corpus.report.blocks import Block, Bullets, Code, Paragraph, Section, Table
 from hunmin.corpus.report.groups import rows_table
 from hunmin.corpus.report.limits import known_limits
@@ -20,7 +21,6 @@ from hunmin.text.languages import UNDETERMINED, base_language
 
 Statistics = Mapping[str, Any]
 UNKNOWN = "unknown"
-SPLITS = ("train", "validation", "test")
 _SIZES = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
 LOADING = """\
 from datasets import load_dataset
@@ -33,6 +33,8 @@ COLUMNS = (
     "source, license: where it is from and what its source says about its use",
     "group: documents of one group are on the same side of the split",
     "meta: what else the source told, a JSON object as a string",
+    "copies: documents that this one stands for, itself and the duplicates that were dropped; "
+    "a weight for sampling",
 )
 USE = (
     "For training and evaluating language models and tokenizers. It is text as people wrote it: "
@@ -84,7 +86,8 @@ def front_matter(statistics: Statistics, title: str) -> dict[str, Any]:
         The Hub's dataset card specification: `language` takes ISO 639 codes, longer tags go to
         `language_bcp47`.
     """
-    tags = sorted(tag for tag in statistics.get("languages", {}) if tag != UNDETERMINED)
+    languages = statistics.get("languages", {})
+    tags = sorted(t for t, row in languages.items() if t != UNDETERMINED and row["documents"])
     longer = [tag for tag in tags if base_language(tag) != tag]
     fields = {
         "pretty_name": title,

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 # All lengths are inches; the axes of this picture count inches from its lower left corner.
 WIDTH = 10.0
 TOP, BOTTOM = 1.3, 0.72
-BAND_LEFT, BAND_WIDTH = 2.2, 2.4
+BAND_LEFT, BAND_WIDTH = 2.4, 2.25
 ELBOW, LABEL_LEFT, LABEL_PLACE = 0.16, 5.0, 5.12
-DOCUMENTS_AT, SHARE_AT, BYTES_AT = 8.05, 8.85, 9.8
+DOCUMENTS_AT, SHARE_AT, BYTES_AT = 8.15, 9.0, 9.8
 STEP_HEIGHT, ROW_HEIGHT, GAP = 0.66, 0.25, 0.16
 THINNEST = 0.018
 MAX_REASONS = 12
-MAX_LETTERS = 29
+MAX_LETTERS = 32
 # The house's blue, orange and purple mixed with white: opaque, so that nothing adds up where
 # ribbons touch.
 KEPT_COLOR, DROPPED_COLOR, CUT_COLOR = "#2686BD", "#E28B4B", "#DBA2C2"
@@ -162,7 +162,7 @@ def _kept_width(step: Step, before: int, scale: float) -> float:
 def _write_header(axes: Axes, y: float) -> None:
     style: dict[str, Any] = {"fontsize": 8.5, "color": MUTED, "va": "center"}
     axes.text(LABEL_PLACE, y, "left out", **style)
-    for x, name in ((DOCUMENTS_AT, "documents"), (SHARE_AT, "of bytes"), (BYTES_AT, "bytes")):
+    for x, name in ((DOCUMENTS_AT, "documents"), (SHARE_AT, "of all bytes"), (BYTES_AT, "bytes")):
         axes.text(x, y, name, ha="right", **style)
 
 
@@ -217,13 +217,13 @@ def _write_branch(axes: Axes, branch: Branch, first: Step, y: float) -> None:
 
 def _counted(documents: int) -> str:
     """All digits where they fit; the tables have them all."""
-    return f"{documents:,}" if documents < 10**9 else format_count(documents)
+    return f"{documents:,}" if documents < 10**8 else format_count(documents)
 
 
 def _write_step(axes: Axes, step: Step, y: float) -> None:
     x = BAND_LEFT - 0.2
     axes.text(x, y + 0.13, step.name, ha="right", va="center", fontweight="bold", fontsize=9.5)
-    numbers = f"{_counted(step.documents)} · {format_bytes(step.utf8_bytes)}"
+    numbers = f"{_counted(step.documents)} documents · {format_bytes(step.utf8_bytes)}"
     axes.text(x, y - 0.07, numbers, ha="right", va="center", color=MUTED, fontsize=8.5)
 
 

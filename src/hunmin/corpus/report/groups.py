@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hunmin.core.units import format_bytes
+from hunmin.corpus.documents import SPLITS
 from hunmin.corpus.report.blocks import (
     Block,
     Bullets,
@@ -29,11 +30,13 @@ MAX_DIFFERENCES = 20
 def duplicates_section(statistics: Statistics, samples: Mapping[str, Any]) -> Section | None:
     """Clusters of equal and near documents, and lines that stand in many documents."""
     duplicates, lines = statistics.get("duplicates", {}), statistics.get("lines", {})
+    sizes = sizes_of_clusters(statistics)
     clusters = samples.get("duplicates", [])
-    if not duplicates and not lines and not clusters:
+    if not duplicates and not lines and not clusters and set(sizes) <= {"1"}:
         return None
-    blocks: list[Block] = [Bullets(tuple(_duplicate_facts(duplicates, lines)))]
-    if duplicates.get("cluster_sizes"):
+    facts = tuple(_duplicate_facts(duplicates, lines))
+    blocks: list[Block] = [Bullets(facts)] if facts else []
+    if sizes:
         blocks.append(Picture("duplicates", "Kept documents by the size of their cluster."))
     if clusters:
         blocks.append(Samples("Clusters", [_cluster(cluster) for cluster in clusters], True))
@@ -42,6 +45,13 @@ def duplicates_section(statistics: Statistics, samples: Mapping[str, Any]) -> Se
         header = ("line that stands in many documents", "documents")
         blocks.append(Table(header, rows, foreign_columns=frozenset({0})))
     return Section("Duplicates", blocks)
+
+
+def sizes_of_clusters(statistics: Statistics) -> Mapping[str, int]:
+    """Return kept documents by the size of their cluster; empty if nobody looked."""
+    inside = statistics.get("duplicates", {}).get("cluster_sizes")
+    sizes: Mapping[str, int] = inside or statistics.get("cluster_sizes", {})
+    return sizes
 
 
 def _duplicate_facts(duplicates: Statistics, lines: Statistics) -> Iterator[str]:
@@ -57,7 +67,8 @@ def _duplicate_facts(duplicates: Statistics, lines: Statistics) -> Iterator[str]
     if lines:
         yield (
             f"repeated lines: {lines['removed_characters']:,} characters taken out of "
-            f"{lines['documents']:,} documents; {lines['dropped']:,} documents dropped"
+            f"{lines['documents']:,} documents"
+            + (f"; {lines['dropped']:,} documents dropped" if lines.get("dropped") else "")
         )
 
 
@@ -73,7 +84,7 @@ def _cluster(cluster: Mapping[str, Any]) -> Sample:
 def privacy_section(statistics: Statistics) -> Section | None:
     """Numbers of masked personal data; never the data."""
     privacy = statistics.get("privacy")
-    if privacy is None:
+    if not privacy:
         return None
     counts = {name: n for name, n in privacy["counts"].items() if n}
     sentence = (
@@ -102,7 +113,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 def contamination_section(statistics: Statistics) -> Section | None:
     """How much of each evaluation set stands in the corpus."""
     report = statistics.get("contamination")
-    if report is None:
+    if not report:
         return None
     sets = report["sets"]
     sentence = (
@@ -165,7 +176,7 @@ def rows_table(title: str, rows: Mapping[str, Any], *, names: bool = False) -> T
     Returns:
         The table.
     """
-    splits = [s for s in ("train", "validation", "test") if _has(rows, f"{s}_documents")]
+    splits = [s for s in SPLITS if _has(rows, f"{s}_documents")]
     header = (title, "documents", *splits, "characters", "UTF-8 bytes", "dropped", "share dropped")
     ordered = sorted(rows.items(), key=lambda row: (-row[1]["utf8_bytes"], row[0]))
     cells = [_row(_name(name) if names else name, row, splits) for name, row in ordered]
@@ -181,7 +192,7 @@ def _name(tag: str) -> str:
     return tag if name == tag else f"{tag} · {name}"
 
 
-def _row(name: str, row: Mapping[str, Any], splits: list[str]) -> tuple[str, ...]:
+def _row(name: str, row: Mapping[str, Any], splits: Sequence[str]) -> tuple[str, ...]:
     dropped = sum(row.get("rejects", {}).values())
     counts = [row["documents"], *(row.get(f"{split}_documents", 0) for split in splits)]
     counts += [row["characters"], row["utf8_bytes"], dropped]

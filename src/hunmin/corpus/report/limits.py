@@ -54,8 +54,8 @@ def _licenses(licenses: Statistics | None) -> Iterator[str]:
 
 
 def _privacy(privacy: Statistics | None) -> Iterator[str]:
-    if privacy is None:
-        yield "Personal data were not looked for."
+    if not privacy:
+        yield "No personal data were masked."
     else:
         yield (
             "Personal data were found by their format (numbers, addresses of mail, cards …): "
@@ -64,7 +64,7 @@ def _privacy(privacy: Statistics | None) -> Iterator[str]:
 
 
 def _evaluation(contamination: Statistics | None) -> Iterator[str]:
-    if contamination is None:
+    if not contamination:
         yield (
             "No evaluation set was looked for: scores of models trained on this text may be too "
             "good on public tests."
@@ -99,15 +99,13 @@ def _balance(statistics: Statistics) -> Iterator[str]:
 
 
 def _languages(statistics: Statistics) -> Iterator[str]:
-    languages = statistics.get("languages", {})
+    languages = {
+        tag: row for tag, row in statistics.get("languages", {}).items() if row["documents"]
+    }
     small = [tag for tag, row in languages.items() if row["documents"] < SMALL_DOCUMENTS]
     if small:
         yield f"Fewer than {SMALL_DOCUMENTS:,} documents in {names(small)}."
-    unheld = [
-        tag
-        for tag, row in languages.items()
-        if row["documents"] and not row.get("validation_documents")
-    ]
+    unheld = [tag for tag, row in languages.items() if not row.get("validation_documents")]
     if unheld:
         yield f"Nothing is held out for validation in {names(unheld)}."
     if languages.get(UNDETERMINED, {}).get("documents"):

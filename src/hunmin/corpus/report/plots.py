@@ -19,6 +19,7 @@ from hunmin.core.figures import (
     save_figure,
 )
 from hunmin.core.units import format_bytes
+from hunmin.corpus.documents import SPLITS
 from hunmin.corpus.report.bars import (
     BARS_WIDTH,
     MAX_LANGUAGES,
@@ -36,6 +37,7 @@ from hunmin.corpus.report.bars import (
     panels_size,
 )
 from hunmin.corpus.report.flow import WIDTH, draw_flow, flow_height, flow_steps
+from hunmin.corpus.report.groups import sizes_of_clusters
 from hunmin.corpus.report.numbers import format_share
 
 if TYPE_CHECKING:
@@ -132,8 +134,7 @@ def flow_drawing(statistics: Statistics) -> Drawing | None:
 
 def splits_line(total: Mapping[str, Any]) -> str:
     """Return "train 1,234 · validation 56", of the splits that the statistics know."""
-    names = ("train", "validation", "test")
-    counts = ((name, total.get(f"{name}_documents")) for name in names)
+    counts = ((name, total.get(f"{name}_documents")) for name in SPLITS)
     return " · ".join(f"{name} {count:,}" for name, count in counts if count)
 
 
@@ -172,8 +173,7 @@ def _kept_bar(name: str, rows: list[Mapping[str, Any]]) -> Bar:
 
 def duplicates_drawing(statistics: Statistics) -> Drawing | None:
     """Kept documents by the size of their cluster."""
-    sizes = statistics.get("duplicates", {}).get("cluster_sizes", {})
-    ordered = sorted(sizes.items(), key=lambda item: first_number(item[0]))
+    ordered = sorted(sizes_of_clusters(statistics).items(), key=lambda item: first_number(item[0]))
     bars = [Bar(_copies(size), count, f"{count:,}") for size, count in ordered]
     subtitle = "kept documents by how many equal or near documents stood for the same text"
     return _bars(bars, ("Sizes of duplicate clusters", subtitle))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hunmin.core.units import format_bytes, format_duration
+from hunmin.corpus.documents import SPLITS
 from hunmin.corpus.report.blocks import (
     Block,
     Page,
@@ -92,7 +93,8 @@ def summary_sentence(statistics: Statistics) -> str:
 
 
 def _count(rows: Mapping[str, Any], name: str) -> str:
-    return f"{len(rows):,} {name}{'' if len(rows) == 1 else 's'}"
+    number = sum(1 for row in rows.values() if row["documents"])
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
 def _read(statistics: Statistics) -> tuple[int, int] | None:
@@ -110,7 +112,7 @@ def _summary_table(statistics: Statistics) -> Table:
     characters = f"{total['characters']:,}"
     size = format_bytes(total["utf8_bytes"])
     rows.append(("kept", f"{total['documents']:,}", size, characters))
-    for split in ("train", "validation", "test"):
+    for split in SPLITS:
         if f"{split}_documents" in total:
             rows.append((f"of these {split}", f"{total[f'{split}_documents']:,}", "", ""))
     return Table(("", "documents", "UTF-8 bytes", "characters"), rows)
