@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -88,13 +88,14 @@ class DocumentEncoder:
         texts = batch.column("text").to_pylist()
         hashes = hash_ids(batch.column("id"), self.seed)
         self._check(texts, hashes)
-        rows = self._prepend_boundary(self.tokenizer.encode_batch(texts))
+        rows = self.tokenizer.encode_batch(texts)
+        lengths = np.array([len(row) + 1 for row in rows], dtype=np.int64)
         sizes = pc.binary_length(batch.column("text")).to_numpy(zero_copy_only=False)
         return [
             EncodedGroup(
                 name=name,
-                tokens=np.concatenate([rows[i] for i in members]),
-                lengths=np.array([len(rows[i]) for i in members], dtype=np.int64),
+                tokens=self._join([rows[i] for i in members]),
+                lengths=lengths[members],
                 hashes=hashes[members],
                 num_bytes=int(sizes[members].sum()),
             )
@@ -108,10 +109,12 @@ class DocumentEncoder:
         if not self.tokenizer.engines_agree([texts[i] for i in checked]):
             raise EnginesDisagreeError
 
-    def _prepend_boundary(self, rows: list[npt.NDArray[np.uint32]]) -> list[npt.NDArray[Any]]:
+    def _join(self, rows: list[npt.NDArray[np.uint32]]) -> npt.NDArray[Any]:
+        """All rows, each led by the boundary token."""
         dtype = self.tokenizer.id_dtype
         boundary = np.array([self.tokenizer.boundary_id], dtype=dtype)
-        return [np.concatenate([boundary, row.astype(dtype)]) for row in rows]
+        parts = chain.from_iterable((boundary, row) for row in rows)
+        return np.concatenate(list(parts), dtype=dtype, casting="same_kind")
 
     def _members(self, batch: pa.RecordBatch) -> Iterator[tuple[str, Int64s]]:
         if self.mix_by == "none":

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hunmin.core.artifact import Artifact, load_artifact, write_artifact
@@ -31,6 +32,7 @@ from hunmin.data.tokens import (
     TokensFacts,
     check_tokenizer,
 )
+from hunmin.tokenizer.bulk import SELF_TEST_MAX_CHARACTERS, SELF_TEST_TEXTS
 from hunmin.tokenizer.load import TextTokenizer, load_tokenizer
 
 __all__ = ["check_tokenizer", "write_shards"]
@@ -38,6 +40,8 @@ __all__ = ["check_tokenizer", "write_shards"]
 logger = get_logger(__name__)
 
 _SPOOL = ".spool"
+# Of each document in the self-test: as much as lets all of them take part.
+_SELF_TEST_CHARACTERS = SELF_TEST_MAX_CHARACTERS // SELF_TEST_TEXTS
 
 
 def write_shards(
@@ -84,16 +88,32 @@ def write_shards(
 
 
 def _make_encoder(spec: DataSpec, documents: Artifact, tokenizer: TextTokenizer) -> DocumentEncoder:
-    """Choose the bulk engine by a self-test on the first training documents."""
-    batch = next(slice_batches(read_documents(documents, "train", ["text"])), None)
-    if batch is None:
+    """Choose the bulk engine by a self-test on training documents."""
+    texts = sample_texts(documents)
+    if not texts:
         raise EmptyCorpusError(
             "no documents to make shards of: the train split is empty",
             where=documents.path,
             hint="look at the reject reasons in its README.md, then run the corpus stage again",
         )
-    engine = tokenizer.choose_engine(batch.column("text").to_pylist())
+    engine = tokenizer.choose_engine(texts)
     return DocumentEncoder(tokenizer.with_engine(engine), spec.mix_by, spec.seed)
+
+
+def sample_texts(documents: Artifact) -> list[str]:
+    """Return the beginnings of up to 1,000 training documents, from all parts of the corpus."""
+    parts = part_paths(documents.path / "train")
+    per_part = -(-SELF_TEST_TEXTS // max(1, len(parts)))
+    texts: list[str] = []
+    for path in parts:
+        with pq.ParquetFile(path) as file:
+            batch = next(file.iter_batches(batch_size=per_part, columns=["text"]), None)
+        if batch is not None:
+            starts = pc.utf8_slice_codeunits(batch.column("text"), 0, _SELF_TEST_CHARACTERS)
+            texts += starts.to_pylist()
+        if len(texts) >= SELF_TEST_TEXTS:
+            break
+    return texts[:SELF_TEST_TEXTS]
 
 
 def _write_splits(

@@ -75,7 +75,12 @@ class TextTokenizer:
 
     def with_engine(self, engine: Engine) -> TextTokenizer:
         """Return a tokenizer whose `encode_batch` uses this engine without a self-test."""
-        return _rebuild(self.definition, *self._names, engine, self.cutter)
+        other = object.__new__(type(self))
+        # All else is shared, since parsing a large vocabulary takes seconds.
+        other.__dict__ |= self.__dict__
+        other.engine = engine
+        other._bulk = self._bulk.with_engine(engine)
+        return other
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.definition, *self._names, self.engine, self.cutter)
