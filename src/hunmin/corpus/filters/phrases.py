@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -18,30 +19,38 @@ from hunmin.corpus.hashes import Hashes, HashTable, Positions
 _KEPT_LISTS = 512
 
 
-@dataclass(frozen=True)
-class PhraseList:
-    """Phrases to look for anywhere in a text, blind to upper and lower case.
+Phrases = tuple[str, ...]
+"""Phrases of at least four characters."""
+
+
+def find_phrases(chunk: Chunk, lists: Collection[Phrases]) -> dict[Phrases, Positions]:
+    """Find the phrases of some lists anywhere in a chunk, blind to upper and lower case.
 
     Args:
-        phrases: At least four characters each.
+        chunk: Documents.
+        lists: Different lists.
+
+    Returns:
+        For each list where one of its phrases begins, ascending.
     """
+    heads = chunk.heads
+    places = np.flatnonzero(_heads(tuple(lists)).take(heads))
+    return {
+        phrases: _confirmed(chunk, places[_heads((phrases,)).take(heads[places])], phrases)
+        for phrases in lists
+    }
 
-    phrases: tuple[str, ...]
-    """The phrases."""
 
-    def find(self, chunk: Chunk) -> Positions:
-        """Return where one of the phrases begins, ascending."""
-        targets, is_head = _targets(frozenset(self.phrases)), _heads(self.phrases)
-        places = np.flatnonzero(is_head.take(chunk.heads))
-        if not len(places):
-            return places
-        ends = places[:, np.newaxis] + targets.lengths
-        fits = ends <= len(chunk.codes)
-        begins = np.broadcast_to(places[:, np.newaxis], ends.shape)[fits]
-        found = np.zeros(ends.size, np.bool_)
-        here = targets.table.find(chunk.substrings.hashes(begins, ends[fits]))[0]
-        found[np.flatnonzero(fits)[here]] = True
-        return places[found.reshape(ends.shape).any(axis=1)]
+def _confirmed(chunk: Chunk, places: Positions, phrases: Phrases) -> Positions:
+    """Keep the places at which a phrase stands as a whole."""
+    targets = _targets(frozenset(phrases))
+    ends = places[:, np.newaxis] + targets.lengths
+    fits = ends <= len(chunk.codes)
+    begins = np.broadcast_to(places[:, np.newaxis], ends.shape)[fits]
+    found = np.zeros(ends.size, np.bool_)
+    here = targets.table.find(chunk.substrings.hashes(begins, ends[fits]))[0]
+    found[np.flatnonzero(fits)[here]] = True
+    return places[found.reshape(ends.shape).any(axis=1)]
 
 
 @dataclass(frozen=True)
@@ -62,10 +71,10 @@ def _targets(words: frozenset[str]) -> _Targets:
 
 
 @functools.lru_cache(maxsize=_KEPT_LISTS)
-def _heads(phrases: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+def _heads(lists: tuple[Phrases, ...]) -> npt.NDArray[np.bool_]:
     """Which hashes of four characters a phrase begins with, shape (NUM_HEADS,)."""
     is_head = np.zeros(NUM_HEADS, np.bool_)
-    for phrase in phrases:
+    for phrase in itertools.chain.from_iterable(lists):
         first = lower(phrase)[:HEAD_CHARACTERS]
         is_head[heads_of(np.frombuffer(first.encode("utf-32-le"), np.uint32))] = True
     return is_head

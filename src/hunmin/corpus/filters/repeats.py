@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from hunmin.corpus.hashes import Hashes, Positions, mix
 
+_ROOMY_BITS = 16
+
 
 @dataclass(frozen=True)
 class Repeats:
@@ -52,24 +54,30 @@ def find_repeats(keys: Hashes) -> Repeats:
     firsts: list[Positions] = [items[:0]]
     while len(items):
         winners = _winners(keys)
-        same = keys[winners] == keys
-        later = np.flatnonzero(same & (winners != np.arange(len(keys))))
-        laters.append(items[later])
-        firsts.append(items[winners[later]])
-        other = np.flatnonzero(~same)
-        items, keys = items[other], mix(keys[other])
-    order = np.argsort(np.concatenate(laters), kind="stable")
-    return Repeats(np.concatenate(laters)[order], np.concatenate(firsts)[order])
+        # The first of a slot is no repeat; only what comes behind it is looked at.
+        behind = np.flatnonzero(winners != np.arange(len(keys), dtype=np.int32))
+        found, own = winners.take(behind), keys.take(behind)
+        same = keys.take(found) == own
+        laters.append(items[behind[same]])
+        firsts.append(items[found[same]])
+        other = ~same
+        items, keys = items[behind[other]], mix(own[other])
+    later, first = np.concatenate(laters), np.concatenate(firsts)
+    order = np.argsort(later, kind="stable")
+    return Repeats(later[order], first[order])
 
 
-def _winners(keys: Hashes) -> Positions:
+def _winners(keys: Hashes) -> npt.NDArray[np.int32]:
     """The first item in the slot of each item."""
-    bits = max(4, len(keys).bit_length() + 1)
+    # Few keys get a roomy table, so that hardly any of them needs another round.
+    bits = len(keys).bit_length()
+    bits = max(bits + 1, min(bits + 5, _ROOMY_BITS))
     slots = (keys >> np.uint64(64 - bits)).view(np.int64)
     # Half as wide as an index: the table stays within a core's cache.
     table = np.empty(1 << bits, np.int32)
     table[slots[::-1]] = np.arange(len(keys) - 1, -1, -1, dtype=np.int32)
-    return table.take(slots).astype(np.int64)
+    found: npt.NDArray[np.int32] = table.take(slots)
+    return found
 
 
 def in_document(keys: Hashes, documents: Positions) -> Hashes:

@@ -14,7 +14,7 @@ from hunmin.corpus.filters.characters import lower, script_kind
 from hunmin.corpus.filters.chunks import Chunk, chunks, hash_strings
 from hunmin.corpus.filters.line_statistics import Lines, find_lines, line_statistics
 from hunmin.corpus.filters.ngrams import DUPLICATE_SIZES, TOP_SIZES, ngram_statistics
-from hunmin.corpus.filters.phrases import PhraseList, find_words
+from hunmin.corpus.filters.phrases import find_phrases, find_words
 from hunmin.corpus.filters.repeats import share
 from hunmin.corpus.filters.units import find_units
 from hunmin.corpus.filters.word_statistics import word_statistics
@@ -116,10 +116,7 @@ def _measure_chunk(
     profane = [lexicon.profanity for lexicon in lexicons]
     hits = find_words(chunk, profane, choice, unspaced)
     columns["profanity_share"] = _known(share(hits.words, words), profane, choice)
-    for name in ("boilerplate", "placeholders"):
-        lists = [getattr(lexicon, name) for lexicon in lexicons]
-        columns[f"{name.removesuffix('s')}_lines"] = _lines_with(chunk, lines, lists, choice)
-    return columns
+    return columns | _phrase_lines(chunk, lines, lexicons, choice)
 
 
 def _known(
@@ -129,19 +126,30 @@ def _known(
     return np.where(has_words[choice], values, np.nan)
 
 
-def _lines_with(
-    chunk: Chunk, lines: Lines, lists: Sequence[tuple[str, ...]], choice: Positions
-) -> npt.NDArray[np.float64]:
+def _phrase_lines(
+    chunk: Chunk, lines: Lines, lexicons: Sequence[Lexicon], choice: Positions
+) -> Columns:
     """Share of the lines of each document that hold one of its phrases."""
     counts = np.bincount(lines.documents, minlength=chunk.num_documents)
-    found = np.zeros(len(lines.documents), np.bool_)
-    for phrases in dict.fromkeys(lists):
-        own = np.asarray([other == phrases for other in lists], np.bool_)[choice]
-        if not phrases or not own.any():
-            continue
-        hit = np.searchsorted(lines.starts, PhraseList(phrases).find(chunk), side="right") - 1
-        found[hit[own[lines.documents[hit]]]] = True
-    return share(np.bincount(lines.documents[found], minlength=chunk.num_documents), counts)
+    own = [lexicons[number] for number in np.unique(choice)]
+    kinds = {
+        "boilerplate_lines": [lexicon.boilerplate for lexicon in lexicons],
+        "placeholder_lines": [lexicon.placeholders for lexicon in lexicons],
+    }
+    places = find_phrases(
+        chunk, dict.fromkeys(list_ for one in own for list_ in (one.boilerplate, one.placeholders))
+    )
+    columns = {}
+    for name, lists in kinds.items():
+        found = np.zeros(len(lines.documents), np.bool_)
+        for phrases in dict.fromkeys(lists):
+            if phrases in places:
+                hit = np.searchsorted(lines.starts, places[phrases], side="right") - 1
+                has_list = np.asarray([other == phrases for other in lists], np.bool_)[choice]
+                found[hit[has_list[lines.documents[hit]]]] = True
+        hits = np.bincount(lines.documents[found], minlength=chunk.num_documents)
+        columns[name] = share(hits, counts)
+    return columns
 
 
 def _title_hashes(titles: Sequence[str | None]) -> Hashes:
