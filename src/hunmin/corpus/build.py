@@ -19,11 +19,13 @@ from hunmin.corpus.documents import DOCUMENT_SCHEMA, DOCUMENTS_KIND, SPLITS, rea
 from hunmin.corpus.engines.registry import open_engine
 from hunmin.corpus.holdout import single_group_error
 from hunmin.corpus.parts import move_groups
+from hunmin.corpus.report.card import data_card
+from hunmin.corpus.report.report import write_report
 from hunmin.corpus.sources.describe import describe_sources
 from hunmin.corpus.sources.home.massive import write_massive
 from hunmin.corpus.sources.registry import num_workers_of
 from hunmin.corpus.spec import CorpusSpec
-from hunmin.corpus.statistics import readme, statistics_of
+from hunmin.corpus.statistics import statistics_of
 from hunmin.corpus.steps.notes import count_split
 from hunmin.corpus.steps.run import Outcome, run_steps
 from hunmin.corpus.steps.workspace import Workspace
@@ -32,7 +34,11 @@ logger = get_logger(__name__)
 
 
 def build_corpus(
-    spec: CorpusSpec, output: Path, *, recipe: Mapping[str, Any] | None = None
+    spec: CorpusSpec,
+    output: Path,
+    *,
+    recipe: Mapping[str, Any] | None = None,
+    title: str | None = None,
 ) -> Artifact:
     """Make a documents artifact.
 
@@ -40,10 +46,12 @@ def build_corpus(
         spec: What is read, dropped and held out.
         output: Folder of the artifact; an older one there is replaced.
         recipe: What the manifest records; the spec itself by default.
+        title: Of the report; None for a corpus without one.
 
     Returns:
-        The artifact: train, validation, test, rejects, statistics.json, samples.json and
-        README.md, and massive/LOCALE.jsonl if there is a home-assistant source.
+        The artifact: train, validation, test, rejects, statistics.json, samples.json, README.md
+        (a data card), report.md, report.html, report.json and plots, and massive/LOCALE.jsonl if
+        there is a home-assistant source.
 
     Raises:
         MissingInputError: A path does not exist.
@@ -68,7 +76,7 @@ def build_corpus(
         with open_engine(spec.engine, num_workers=workers, address=spec.address) as engine:
             outcome = run_steps(spec, workspace, engine)
         with write_artifact(output, DOCUMENTS_KIND, recipe=content) as draft:
-            draft.facts = _finish(spec, outcome, draft.path)
+            draft.facts = _finish(spec, outcome, draft.path, title)
     except InputError:
         # Another recipe or other files are needed, so nothing here is of use.
         workspace.remove()
@@ -87,7 +95,7 @@ def _job(spec: CorpusSpec) -> Any:
     ]
 
 
-def _finish(spec: CorpusSpec, outcome: Outcome, folder: Path) -> dict[str, Any]:
+def _finish(spec: CorpusSpec, outcome: Outcome, folder: Path, title: str | None) -> dict[str, Any]:
     """Fill the artifact's folder; return the facts for its manifest."""
     for side, files in outcome.files.items():
         _link_parts(files, folder / side)
@@ -98,7 +106,9 @@ def _finish(spec: CorpusSpec, outcome: Outcome, folder: Path) -> dict[str, Any]:
     facts = statistics_of(outcome.tally) | outcome.facts
     _write_json(folder / "statistics.json", facts)
     _write_json(folder / "samples.json", outcome.samples)
-    (folder / "README.md").write_text(readme(facts), encoding="utf-8")
+    (folder / "README.md").write_text(data_card(facts), encoding="utf-8")
+    if title is not None:
+        write_report(folder, facts, outcome.samples, title=title)
     return facts
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from hunmin.corpus.steps.chain import LANGUAGE, QUALITY, READ, USABLE
@@ -22,7 +22,7 @@ def statistics_of(tally: Tally) -> dict[str, Any]:
 
     Returns:
         JSON: `total`, `rejects`, `languages`, `sources`, `licenses`, `flow`, `lengths` and, where
-        the step took part, `cleaning`, `languages_found`, `scripts`, `privacy`, `cluster_sizes`.
+        the step took part, `cleaning`, `languages_found`, `scripts`, `privacy`.
     """
     parts = {
         "total": _summary(tally, lambda _source, _language: "all").get("all", _empty_row()),
@@ -32,7 +32,6 @@ def statistics_of(tally: Tally) -> dict[str, Any]:
         "licenses": _licenses(tally),
         "flow": _flow(tally),
         "lengths": _nested(tally, "lengths"),
-        "cluster_sizes": _cluster_sizes(tally),
         "cleaning": {rule: number for (rule,), number in tally.of("cleaning").items()},
         "languages_found": _nested(tally, "languages found"),
         "scripts": {script: number for (script,), number in tally.of("scripts").items()},
@@ -132,8 +131,8 @@ def _nested(tally: Tally, name: str) -> dict[str, dict[str, int]]:
     return dict(table)
 
 
-def _cluster_sizes(tally: Tally) -> dict[str, int]:
-    """Documents by the size of their cluster: 1, 2, 3-4, 5-8, …."""
+def cluster_sizes(tally: Tally) -> dict[str, int]:
+    """Return the documents kept by the size of their cluster: 1, 2, 3-4, 5-8, …."""
     sizes: defaultdict[int, int] = defaultdict(int)
     for (size,), number in tally.of("copies").items():
         sizes[(int(size) - 1).bit_length()] += number
@@ -159,61 +158,3 @@ def _privacy(tally: Tally) -> dict[str, Any]:
         "counts": dict(sorted(counts.items())),
         "sources": sources,
     }
-
-
-def readme(statistics: Mapping[str, Any]) -> str:
-    """Write the statistics as a page for people.
-
-    Args:
-        statistics: What `statistics_of` returns.
-
-    Returns:
-        Markdown with a table by language, by source and by reason of rejection.
-    """
-    total = statistics["total"]
-    lines = [
-        "# Documents",
-        "",
-        f"{total['documents']:,} documents, {total['characters']:,} characters, "
-        f"{total['utf8_bytes']:,} bytes of UTF-8; {total['validation_documents']:,} documents are "
-        "held out for validation.",
-        "",
-        "`train/` and `validation/` hold Parquet parts with the columns id, text, language, "
-        "source, license, group, meta and copies; no group is on both sides. `rejects/` holds "
-        "every record that was dropped, with its reason.",
-        "",
-        "## By language",
-        "",
-        *_table("language", statistics["languages"]),
-        "",
-        "## By source",
-        "",
-        *_table("source", statistics["sources"]),
-        "",
-        "## Dropped",
-        "",
-    ]
-    if statistics["rejects"]:
-        lines += ["| reason | records |", "|---|--:|"]
-        lines += [f"| {reason} | {count:,} |" for reason, count in statistics["rejects"].items()]
-    else:
-        lines.append("Nothing.")
-    return "\n".join(lines) + "\n"
-
-
-def _table(title: str, rows: Mapping[str, Any]) -> list[str]:
-    lines = [
-        f"| {title} | documents | train | validation | characters | UTF-8 bytes | dropped |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    for name, row in rows.items():
-        numbers = [
-            row["documents"],
-            row["train_documents"],
-            row["validation_documents"],
-            row["characters"],
-            row["utf8_bytes"],
-            sum(row["rejects"].values()),
-        ]
-        lines.append(f"| {name} | " + " | ".join(f"{number:,}" for number in numbers) + " |")
-    return lines

@@ -81,7 +81,8 @@ def _run_corpus(context: StageContext) -> Artifact:
     from hunmin.corpus.build import build_corpus
 
     spec = require_section(context.recipe.corpus, "corpus")
-    return build_corpus(spec, context.output, recipe=context.record)
+    name = context.recipe.name
+    return build_corpus(spec, context.output, recipe=context.record, title=f"Corpus {name}")
 
 
 def _describe_sources(recipe: Recipe) -> Any:

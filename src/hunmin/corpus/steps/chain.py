@@ -75,8 +75,9 @@ class Chain:
         tally.add_batch(READ, records, ("source",))
         original, batch, rejects = records["text"], records, []
         for link in self._links:
-            batch, extra = _without_extra(link.kernel(batch))
-            note_extra(tally, batch, extra)
+            before = batch
+            batch, extra = _without_extra(link.kernel(before))
+            note_extra(tally, before, extra)
             if "id" in batch.schema.names:
                 rejects.append(with_reason(batch))
                 tally.add_batch("dropped", rejects[-1], ("reason",), link.step)
@@ -94,10 +95,10 @@ class Chain:
     def _masked(self, batch: pa.RecordBatch, tally: Tally | None = None) -> pa.RecordBatch:
         if self._mask is None:
             return batch
-        batch, extra = _without_extra(self._mask(batch))
+        masked, extra = _without_extra(self._mask(batch))
         if tally is not None:
             note_extra(tally, batch, extra)
-        return batch
+        return masked
 
     def _changes(
         self, original: pa.Array, cleaned: pa.RecordBatch, documents: pa.RecordBatch
@@ -184,7 +185,7 @@ def note_extra(tally: Tally, batch: pa.RecordBatch, extra: dict[str, pa.Array]) 
 
     Args:
         tally: Takes the counts.
-        batch: The documents.
+        batch: The documents as the kernel got them.
         extra: Columns `cleaning`, `identified`, `script`, `personal_data`, where there are any.
     """
     if "cleaning" in extra:

@@ -18,7 +18,7 @@ from hunmin.corpus.engines.engine import Engine
 from hunmin.corpus.holdout import HoldoutGuard
 from hunmin.corpus.sources.registry import open_source
 from hunmin.corpus.spec import CorpusSpec
-from hunmin.corpus.statistics import describe_rejects
+from hunmin.corpus.statistics import cluster_sizes, describe_rejects
 from hunmin.corpus.steps.assemble import REJECTS, AssembleShard, AssembleTask
 from hunmin.corpus.steps.chain import chain_of
 from hunmin.corpus.steps.decisions import Decisions
@@ -26,7 +26,7 @@ from hunmin.corpus.steps.duplicates import decide
 from hunmin.corpus.steps.evaluation import index_evaluation_sets
 from hunmin.corpus.steps.judge import JudgedShard, JudgeShard
 from hunmin.corpus.steps.lines import find_repeated_lines, rule_of
-from hunmin.corpus.steps.notes import MAX_SHOWN_LINES, hits_table
+from hunmin.corpus.steps.notes import LINES, MAX_SHOWN_LINES, hits_table
 from hunmin.corpus.steps.read import RecordShard, read_sources
 from hunmin.corpus.steps.samples import Samples
 from hunmin.corpus.steps.workspace import Facts, Workspace, run_tasks
@@ -98,7 +98,7 @@ class _Steps:
             raise _nothing_left(spec, tally)
         samples = Samples(note["samples"] for note in [*notes.values(), *assembled.values()])
         facts = {
-            "duplicates": decisions.facts,
+            "duplicates": decisions.facts | {"cluster_sizes": cluster_sizes(tally)},
             "lines": _line_facts(tally, lines, assembled),
             "contamination": _contamination(index, assembled),
         }
@@ -186,6 +186,7 @@ def _line_facts(
         "lines": len(lines),
         "removed_characters": tally.total("lines removed characters"),
         "documents": tally.total("lines changed documents"),
+        "dropped": tally.total("dropped documents", at1=LINES),
         "top": top,
     }
 
