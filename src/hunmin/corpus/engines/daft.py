@@ -20,6 +20,7 @@ from hunmin.corpus.parts import PartWriter
 
 _QUIET = {"DAFT_ANALYTICS_ENABLED": "0", "DO_NOT_TRACK": "true", "DAFT_PROGRESS_BAR": "0"}
 _ROWS_AT_ONCE = 1 << 17
+_ROWS_OF_A_GROUPING = 1_000_000
 
 
 class DaftTables:
@@ -174,4 +175,9 @@ def _native_runner(daft: ModuleType, num_threads: int) -> Any:
     if daft.runners._get_runner() is None:
         # Also keeps Daft from taking Ray as the runner of this process because Ray is running.
         daft.set_runner_native(num_threads)
+        # Eight files at once, whatever the threads, and many small partial groups of keys that
+        # hardly repeat cost memory, not time.
+        daft.set_execution_config(
+            scantask_max_parallel=num_threads, partial_aggregation_threshold=_ROWS_OF_A_GROUPING
+        )
     return runners.NativeRunner()

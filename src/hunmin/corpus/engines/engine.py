@@ -47,7 +47,19 @@ class Engine(Protocol):
         ...
 
     def read(self, paths: Sequence[Path], columns: Sequence[str] | None = None) -> Frame:
-        """Open Parquet files of one schema as a table; `columns` None for all."""
+        """Open Parquet files of one schema as a table; `columns` None for all.
+
+        Args:
+            paths: One or more files, each once.
+            columns: Names, in the order wanted.
+
+        Returns:
+            The table.
+
+        Raises:
+            InputError: No file was named.
+            MissingInputError: A file does not exist.
+        """
         ...
 
     def map_batches(
@@ -58,7 +70,8 @@ class Engine(Protocol):
         Args:
             frame: The rows.
             kernel: Picklable; what it returns for a row must not depend on the batch.
-            schema: What the kernel returns; the number of rows may change.
+            schema: What the kernel returns, in plain types as in `write`; the number of rows may
+                change. The kernel is given plain types too.
             batch_rows: Most rows of a batch.
 
         Returns:
@@ -71,16 +84,29 @@ class Engine(Protocol):
 
         Args:
             frame: The rows.
-            key: Column of strings, integers or binary.
-            value: Column of strings; the smallest by code point.
+            key: Column of strings, integers or binary. Rows without a key are one group.
+            value: Column of strings; the smallest by code point, none only if all are missing.
 
         Returns:
             Columns `key`, `value` (as they were called) and `rows` (int64).
+
+        Raises:
+            InputError: `key` and `value` are one column, or one is called `rows`.
         """
         ...
 
     def join(self, frame: Frame, other: Frame, on: str, *, how: Literal["semi", "anti"]) -> Frame:
-        """Keep the rows whose `on` stands in `other` (`semi`), or those where it does not."""
+        """Keep the rows whose `on` stands in `other` (`semi`), or those where it does not.
+
+        Args:
+            frame: The rows; each comes once, however often `other` has its `on`.
+            other: Has a column `on` too.
+            on: Column of one type in both. A missing value equals nothing, no other either.
+            how: Which rows to keep.
+
+        Returns:
+            The rows, with all columns.
+        """
         ...
 
     def where_repeated(self, grouped: Frame) -> Frame:
@@ -95,6 +121,12 @@ class Engine(Protocol):
             folder: Takes the Parquet files; it must not exist. It appears when all is written.
 
         Returns:
-            The files. No file if there is no row.
+            The files, one or more: a table without rows is one file without rows. The types are
+            `string`, `binary` and `list`, never their large forms or dictionaries; unsigned
+            integers and lists of a fixed length stay what they are.
+
+        Raises:
+            InputError: The folder exists.
+            HunminError: What a kernel raised (Spark: StageFailedError, which tells it).
         """
         ...

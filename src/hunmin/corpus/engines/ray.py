@@ -155,7 +155,7 @@ def _start(ray: ModuleType, address: str | None, num_workers: int) -> None:
 def _silent() -> Iterator[None]:
     # Ray tells of dead workers on stdout, which is for data; the errors tell it too.
     worker = require("ray._private.worker", extra="ray")
-    with mock.patch.object(worker, "listen_error_messages", lambda *_: None):
+    with mock.patch.object(worker, "listen_error_messages"):
         yield
 
 

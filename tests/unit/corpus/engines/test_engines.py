@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from tests.unit.corpus.engines import work
 
 from hunmin.core.errors import InputError, MissingInputError, RecipeError, StageFailedError
 from hunmin.corpus.dedup.clusters import KEY_SCHEMA
@@ -26,7 +27,6 @@ from hunmin.corpus.dedup.minhash import MinHash
 from hunmin.corpus.dedup.near import band_rows, sign_documents
 from hunmin.corpus.engines.engine import Engine, Kernel
 from hunmin.corpus.engines.registry import ENGINE_NAMES, open_engine
-from tests.unit.corpus.engines import work
 
 NEEDED = {"daft": ["daft"], "ray": ["daft", "ray"], "spark": ["pyspark"]}
 SECONDS = 60
