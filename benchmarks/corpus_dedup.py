@@ -36,11 +36,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from corpus_reference import DATA, FOLDER, ReferenceJob, build_command, reference_job
+from corpus_reference import (
+    DATA,
+    FOLDER,
+    ReferenceJob,
+    build_command,
+    code_of_corpus,
+    reference_job,
+)
 from corpus_usage import measure
 from harness import RESULTS, markdown_table, write_result
 
-from hunmin.core.environment import source_commit
 from hunmin.corpus.dedup.truth import (
     SimilarPairs,
     drop_precision,
@@ -243,7 +249,7 @@ def take_turn(
         options.folder / "turns" / f"{name.replace(', ', '-').replace(' ', '-')}-{number}"
     )
     record = folder / "turn.json"
-    made_of = {"input": job.facts, "commit": source_commit() if name == HUNMIN else None}
+    made_of = {"input": job.facts, "code": code_of_corpus() if name == HUNMIN else None}
     if record.is_file() and not options.again:
         turn: dict[str, Any] = json.loads(record.read_text("utf-8"))
         if turn["made_of"] == made_of:

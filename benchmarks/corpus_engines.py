@@ -23,11 +23,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from corpus_reference import DATA, FOLDER, ReferenceJob, build_command, reference_job
+from corpus_reference import (
+    DATA,
+    FOLDER,
+    ReferenceJob,
+    build_command,
+    code_of_corpus,
+    reference_job,
+)
 from corpus_usage import measure
 from harness import RESULTS, markdown_table, write_result
-
-from hunmin.core.environment import source_commit
 
 ENGINES = ("daft", "ray")
 PARTS = ("train", "validation", "rejects")
@@ -76,7 +81,7 @@ def take_turn(engine: str, number: int, job: ReferenceJob, options: Any) -> dict
     """Build the corpus once and describe it, unless that was done before with the same code."""
     folder: Path = options.folder / "engines" / f"{engine}-{number}"
     record = folder / "turn.json"
-    made_of = {"input": job.facts, "commit": source_commit()}
+    made_of = {"input": job.facts, "code": code_of_corpus()}
     if record.is_file() and not options.again:
         turn: dict[str, Any] = json.loads(record.read_text("utf-8"))
         if turn["made_of"] == made_of:

@@ -29,7 +29,8 @@ import numpy as np
 import pyarrow as pa
 import zstandard
 
-from hunmin.core.hashing import seed_from
+import hunmin
+from hunmin.core.hashing import hash_sources, seed_from
 from hunmin.corpus.dedup.planting import (
     Change,
     decomposed,
@@ -136,6 +137,12 @@ def reference_job(data: Path, folder: Path, *, scale: float = 1.0, seed: int = 0
     }
     _write_json(folder / "facts.json", facts)
     return ReferenceJob(folder)
+
+
+def code_of_corpus() -> str:
+    """Return a hash of the code that builds corpora."""
+    package = Path(hunmin.__file__).parent
+    return hash_sources([package / name for name in ("core", "text", "corpus")])
 
 
 def build_command(recipe: dict[str, Any], folder: Path) -> list[str]:

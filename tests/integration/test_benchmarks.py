@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.recipes import ENVIRONMENT, write_texts
@@ -123,3 +124,96 @@ def test_language_benchmark(repository: Path, shared_data: Path, tmp_path: Path)
         assert recalls[0] < recalls[1]
     assert morfessor["round_trip"]["num_failures"] == 0
     assert "mon" in record.with_suffix(".md").read_text(encoding="utf-8")
+
+
+def record_of(results: Path) -> dict[str, Any]:
+    (path,) = results.glob("*.json")
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record
+
+
+@pytest.mark.slow
+def test_reference_job_of_the_corpus(repository: Path, shared_data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("daft")
+    script = repository / "benchmarks" / "corpus_dedup.py"
+    places = ("--data", str(shared_data), "--folder", str(tmp_path / "work"))
+    command = (*places, "--scale", "0.02", "--rounds", "1", "--contenders", "hunmin")
+    result = run(script, *command, "--results", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    record = record_of(tmp_path)
+    scores = record["contenders"]["hunmin"]
+    assert sum(scores["fates"].values()) == record["input"]["documents"]
+    assert scores["recall"] > 0.98
+    assert scores["precision_either"]["0.5"] > 0.98
+    assert scores["copies"]["exact"] == scores["copies"]["NFD"] == 1
+    assert scores["median"]["cpu_seconds"] > 0.5
+    assert scores["median"]["peak_bytes"] > 50_000_000
+    again = run(script, *command, "--results", str(tmp_path))
+    assert "round 1" in result.stdout
+    assert "round 1" not in again.stdout
+
+
+@pytest.mark.slow
+def test_decontamination_benchmark(repository: Path, shared_data: Path, tmp_path: Path) -> None:
+    script = repository / "benchmarks" / "corpus_decontamination.py"
+    options = ("--data", str(shared_data), "--documents", "300", "--results", str(tmp_path))
+    result = run(script, *options)
+    assert result.returncode == 0, result.stderr
+    searches = record_of(tmp_path)["searches"]
+    found = {name: figures["found"] for name, figures in searches.items()}
+    assert set(found) == {"hunmin", "13 words", "8 words"}
+    assert found["hunmin"]["verbatim"]["all"] > 0.9
+    assert found["hunmin"]["15 % of spaces lost"]["all"] > 0.9
+    assert found["13 words"]["verbatim"]["all"] < found["8 words"]["verbatim"]["all"] < 0.6
+    assert searches["hunmin"]["documents"]["clean"]["suspected"] == 0
+
+
+@pytest.mark.slow
+def test_speed_of_the_chain(repository: Path, shared_data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("py3langid")
+    script = repository / "benchmarks" / "corpus_chain.py"
+    small = ("--megabytes", "0.2", "--rounds", "1")
+    result = run(script, "--data", str(shared_data), *small, "--results", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    for texts in record_of(tmp_path)["texts"].values():
+        seconds = {name: values[0] for name, values in texts["cpu_seconds"].items()}
+        total = seconds.pop("the whole chain")
+        assert total == pytest.approx(sum(seconds.values()))
+        assert 0 < texts["kept"] <= texts["documents"]
+
+
+@pytest.mark.slow
+def test_models_on_better_text(repository: Path, shared_data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("daft")
+    pytest.importorskip("torch")
+    script = repository / "benchmarks" / "corpus_downstream.py"
+    places = ("--data", str(shared_data), "--folder", str(tmp_path / "work"))
+    small = ("--megabytes", "0.3", "--held-out", "0.03", "--vocab-size", "300")
+    shape = ("--context", "32", "--batch-tokens", "128", "--steps", "2", "--seeds", "2")
+    command = (*places, *small, *shape, "--variants", "raw", "deduplicated")
+    result = run(script, *command, "--results", str(tmp_path))
+    assert result.returncode == 0, result.stderr + result.stdout
+    variants = record_of(tmp_path)["variants"]
+    raw, deduplicated = (variants[name]["documents"] for name in ("raw", "deduplicated"))
+    assert deduplicated["documents"] < raw["documents"]
+    assert variants["raw"]["change_percent"] == 0
+    assert len(variants["deduplicated"]["by_seed"]) == 2
+    again = run(script, *command, "--results", str(tmp_path))
+    assert "done" not in again.stdout
+
+
+@pytest.mark.slow
+def test_engines_agree_on_the_reference_job(
+    repository: Path, shared_data: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("daft")
+    pytest.importorskip("ray")
+    script = repository / "benchmarks" / "corpus_engines.py"
+    places = ("--data", str(shared_data), "--folder", str(tmp_path / "work"))
+    small = ("--scale", "0.01", "--rounds", "1")
+    result = run(script, *places, *small, "--results", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    engines = record_of(tmp_path)["engines"]
+    daft, ray = (engines[name][0] for name in ("daft", "ray"))
+    assert daft["digests"] == ray["digests"]
+    assert daft["digests"]["train"]["documents"] > 100
