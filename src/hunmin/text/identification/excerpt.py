@@ -10,12 +10,15 @@ import re
 _NOISE = re.compile(
     r"""
     [`<&A-Za-z0-9_]
+    (?<![A-Za-z][A-Za-z])                                # most letters stand within a word
     (?:
         (?<=`)(?:``.*?(?:```|\Z) | [^`\n]{1,200}`)         # code in Markdown
       | (?<=<)(?:(?:script|style)\b.*?(?:</(?:script|style)>|\Z) | /?[A-Za-z][^<>]{0,300}>)
       | (?<=&)\#?[A-Za-z0-9]{1,10};
       | (?<=[0-9])[0-9]*(?![A-Za-z0-9_.]*[@_])
-      | (?<![A-Za-z0-9_\u00c0-\u024f][A-Za-z0-9_])(?:                   # at the beginning of a word
+      | (?<![A-Za-z0-9_\u00c0-\u024f][A-Za-z0-9_])                      # at the beginning of a word
+        (?=[A-Za-z]*+[0-9_.+@:/\\-] | (?<=[a-z])[a-z]*+[A-Z])           # that is no plain one
+        (?:
             (?<=[hf])(?:ttps?|tp)://[^\s<>"'()]+
           | (?<=w)ww\.[^\s<>"'()]+
           | [\w.+-]{0,63}@[A-Za-z0-9-]{1,63}\.[A-Za-z0-9.-]+
@@ -29,6 +32,8 @@ _NOISE = re.compile(
 )
 _MAY_BE_NOISE = re.compile(r"[A-Za-z0-9`<&]")
 _SPACES = re.compile(r"\s{2,}")
+# What every noise has that holds letters.
+_MAY_HIDE_LETTERS = re.compile(r"[A-Za-z`]")
 # How far to read, in multiples of what is wanted, and the share of it that will do.
 _REACHES = (1.25, 4, 8)
 _ENOUGH = 0.75
@@ -56,3 +61,16 @@ def excerpt(text: str, num_letters: int) -> str:
         if len(found) >= num_letters * _ENOUGH or end >= len(text):
             break
     return found[:num_letters]
+
+
+def is_plain(text: str, num_letters: int) -> bool:
+    """Tell quickly whether a text has the same letters as its excerpt.
+
+    Args:
+        text: Any text.
+        num_letters: As for `excerpt`.
+
+    Returns:
+        False if the text is longer than its excerpt, or may hold code, markup or addresses.
+    """
+    return len(text) <= num_letters and _MAY_HIDE_LETTERS.search(text) is None

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hunmin.core.errors import InputError
 from hunmin.text.identification.classifier import NO_GUESS, Classifier, Guess
-from hunmin.text.identification.excerpt import excerpt
-from hunmin.text.identification.letters import count_letters
+from hunmin.text.identification.excerpt import excerpt, is_plain
+from hunmin.text.identification.letters import LetterCounts, count_letters
 from hunmin.text.identification.naive_bayes import Py3LangId
 from hunmin.text.identification.prior import (
-    UNKNOWN_SCRIPT,
     ScriptRule,
     candidates,
     main_scripts,
@@ -77,38 +76,49 @@ class Identifier:
         Returns:
             Columns as long as `texts`. What is said of a text does not depend on the others.
         """
-        excerpts = [excerpt(text, self.num_letters) for text in texts]
-        scripts, letters = main_scripts(count_letters(excerpts), script_rules())
-        guesses = self._guess(excerpts, scripts, letters.tolist())
-        thresholds = self.thresholds or Thresholds()
-        languages = [
-            guess.language if guess.score >= thresholds.of(guess.language) else UNDETERMINED
-            for guess in guesses
+        heads = [
+            text if is_plain(text, self.num_letters) else excerpt(text, self.num_letters)
+            for text in texts
         ]
-        return Identified(
-            languages, [g.language for g in guesses], [g.score for g in guesses], scripts
-        )
-
-    def _guess(
-        self, excerpts: Sequence[str], scripts: Sequence[str], letters: Sequence[int]
-    ) -> list[Guess]:
-        guesses = [NO_GUESS] * len(excerpts)
-        open_rows = []
-        for row, script in enumerate(scripts):
-            if script == UNKNOWN_SCRIPT:
-                continue
-            decided = self._decided(script)
-            if decided is None:
-                open_rows.append(row)
-            elif letters[row] >= self.min_script_letters:
-                guesses[row] = decided
-        asked = [row for row in open_rows if letters[row] >= self.min_letters]
-        answers = self.classifier.classify(
-            [excerpts[row] for row in asked], [self._candidates(scripts[row]) for row in asked]
-        )
-        for row, answer in zip(asked, answers, strict=True):
+        scripts, letters = main_scripts(count_letters(heads), script_rules())
+        guesses = self._script_guesses(scripts, letters)
+        for row, answer in self._answers(texts, heads, scripts, letters):
             guesses[row] = answer
-        return guesses
+        names = [guess.language for guess in guesses]
+        scores = [guess.score for guess in guesses]
+        thresholds = self.thresholds or Thresholds()
+        needed = {name: thresholds.of(name) for name in set(names)}
+        languages = [
+            name if score >= needed[name] else UNDETERMINED
+            for name, score in zip(names, scores, strict=True)
+        ]
+        return Identified(languages, names, scores, scripts)
+
+    def _script_guesses(self, scripts: Sequence[str], letters: LetterCounts) -> list[Guess]:
+        decided = {script: self._decided(script) or NO_GUESS for script in set(scripts)}
+        enough = (letters >= self.min_script_letters).tolist()
+        return [
+            decided[script] if is_enough else NO_GUESS
+            for script, is_enough in zip(scripts, enough, strict=True)
+        ]
+
+    def _answers(
+        self,
+        texts: Sequence[str],
+        heads: Sequence[str],
+        scripts: Sequence[str],
+        letters: LetterCounts,
+    ) -> Iterator[tuple[int, Guess]]:
+        """Yield what the classifier says, for the texts whose script leaves several languages."""
+        is_open = {script: self._decided(script) is None for script in set(scripts)}
+        enough = (letters >= self.min_letters).tolist()
+        asked = [row for row, script in enumerate(scripts) if enough[row] and is_open[script]]
+        excerpts = [
+            excerpt(texts[row], self.num_letters) if heads[row] is texts[row] else heads[row]
+            for row in asked
+        ]
+        options = [self._candidates(scripts[row]) for row in asked]
+        yield from zip(asked, self.classifier.classify(excerpts, options), strict=True)
 
     def _candidates(self, script: str) -> frozenset[str]:
         return candidates(script, self.classifier.languages)

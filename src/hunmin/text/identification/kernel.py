@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Literal
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hunmin.core.yaml12 import parse_yaml
-from hunmin.text.identification.identifier import Identified, Identifier
+from hunmin.text.identification.identifier import Identifier
 from hunmin.text.identification.prior import UNKNOWN_SCRIPT, script_rules
 from hunmin.text.languages import UNDETERMINED, base_language
 
@@ -52,10 +52,10 @@ class IdentifyLanguages:
         """
         found = self.identifier.identify([text or "" for text in batch["text"].to_pylist()])
         declared = [tag or UNDETERMINED for tag in batch["language"].to_pylist()]
-        languages = [
-            self._choose(given, tag) for given, tag in zip(declared, found.languages, strict=True)
-        ]
-        reasons = pa.array(self._reasons(declared, languages, found), pa.string())
+        rows = list(zip(declared, found.languages, found.scripts, strict=True))
+        verdicts = self._verdicts(set(rows))
+        languages = [verdicts[row][0] for row in rows]
+        reasons = pa.array([verdicts[row][1] for row in rows], pa.string())
         columns: dict[str, pa.Array] = {
             "language": pa.array(languages, pa.string()),
             "identified": pa.array(found.languages, pa.string()),
@@ -72,21 +72,20 @@ class IdentifyLanguages:
             return found
         return declared
 
-    def _reasons(
-        self, declared: Sequence[str], languages: Sequence[str], found: Identified
-    ) -> list[str | None]:
+    def _verdicts(
+        self, rows: Collection[tuple[str, str, str]]
+    ) -> dict[tuple[str, str, str], tuple[str, str | None]]:
+        """Return the language and the reason for each declared and found language and script."""
         known = frozenset(base_language(tag) for tag in self.identifier.classifier.languages)
-        reasons: list[str | None] = []
-        for given, language, tag, script in zip(
-            declared, languages, found.languages, found.scripts, strict=True
-        ):
-            if self.reject_other and differs(given, tag, script, known):
-                reasons.append(OTHER_LANGUAGE)
+        verdicts: dict[tuple[str, str, str], tuple[str, str | None]] = {}
+        for declared, found, script in rows:
+            language, reason = self._choose(declared, found), None
+            if self.reject_other and differs(declared, found, script, known):
+                reason = OTHER_LANGUAGE
             elif self.reject_unknown and language == UNDETERMINED:
-                reasons.append(NO_LANGUAGE)
-            else:
-                reasons.append(None)
-        return reasons
+                reason = NO_LANGUAGE
+            verdicts[declared, found, script] = language, reason
+        return verdicts
 
 
 def differs(declared: str, found: str, script: str, known: frozenset[str]) -> bool:

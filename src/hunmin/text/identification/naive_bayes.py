@@ -16,6 +16,7 @@ from hunmin.text.identification.labels import tag_of_label
 from hunmin.text.languages import UNDETERMINED
 
 _TEXTS_AT_ONCE = 256
+_FEATURE_BITS = 32
 Features = npt.NDArray[np.int32]
 
 
@@ -65,8 +66,8 @@ class Py3LangId:
         for start in range(0, len(order), _TEXTS_AT_ONCE):
             chosen = order[start : start + _TEXTS_AT_ONCE]
             walked = _walk([encoded[index] for index in chosen])
-            for index, features in zip(chosen, walked, strict=True):
-                guesses[index] = _best(features, len(encoded[index]), candidates[index])
+            for index, seen, times in zip(chosen, *_counted(walked), strict=True):
+                guesses[index] = _best(seen, times, len(encoded[index]), candidates[index])
         return guesses
 
 
@@ -101,14 +102,26 @@ def _walk(texts: Sequence[bytes]) -> Features:
     return found
 
 
-def _best(features: Features, num_bytes: int, candidates: frozenset[str]) -> Guess:
+def _counted(features: Features) -> tuple[list[Features], list[Features]]:
+    """Return the different features of each text, ascending, and how often each stands."""
+    rows = np.arange(len(features), dtype=np.int64)[:, np.newaxis] << _FEATURE_BITS
+    keys = (rows | features)[features >= 0]
+    keys.sort()
+    starts = np.flatnonzero(np.diff(keys, prepend=-1))
+    times = np.diff(starts, append=len(keys)).astype(np.int32)
+    keys = keys[starts]
+    bounds = np.searchsorted(keys >> _FEATURE_BITS, np.arange(1, len(features)))
+    seen = (keys & ((1 << _FEATURE_BITS) - 1)).astype(np.int32)
+    return np.split(seen, bounds), np.split(times, bounds)
+
+
+def _best(seen: Features, times: Features, num_bytes: int, candidates: frozenset[str]) -> Guess:
     model = _model()
     columns = _columns(candidates)
-    seen, times = np.unique(features[features >= 0], return_counts=True)
     if not len(seen) or not len(columns):
         return NO_GUESS
     weights = np.log1p(times.astype(np.float32))
-    scores = (weights @ model.log_likelihood[seen] + model.log_prior)[columns]
+    scores = (weights @ model.log_likelihood.take(seen, axis=0) + model.log_prior)[columns]
     # The square root keeps scores of long and short texts comparable, as in the package.
     scores = np.exp((scores - scores.max()) / np.sqrt(num_bytes))
     shares: dict[str, float] = {}
