@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# The house's blue, orange and purple mixed with white: opaque, so that nothing adds up where
+# shapes touch, and bright enough for a dark page.
+KEPT_COLOR, DROPPED_COLOR, CUT_COLOR = "#2686BD", "#E28B4B", "#DBA2C2"
 # Inches.
 ROW, TOP, BOTTOM, RIGHT = 0.27, 0.95, 0.3, 0.35
 LETTER = 0.078
@@ -64,7 +67,7 @@ def draw_bars(figure: Figure, bars: Sequence[Bar], titles: tuple[str, str], seco
         left, width = labels + first_width + 0.2, inner - first_width - 0.2
         box = (left / BARS_WIDTH, BOTTOM / height, width / BARS_WIDTH, span)
         _draw_shares(figure.add_axes(box), bars)
-        place: dict[str, Any] = {"ha": "left", "va": "center", "fontsize": 9, "color": ORANGE}
+        place: dict[str, Any] = {"ha": "left", "va": "center", "fontsize": 9, "color": MUTED}
         figure.text(left / BARS_WIDTH, 1 - (TOP - 0.14) / height, second, **place)
     title, subtitle = titles
     write_title(figure, title, subtitle + (" · logarithmic scale" if is_log else ""))
@@ -80,7 +83,7 @@ def _draw_values(axes: Axes, bars: Sequence[Bar], *, is_log: bool) -> None:
     longest = max(values, default=0.0) or 1.0
     lowest = min((value for value in values if value > 0), default=1.0)
     lengths = [_length(value, lowest, longest, is_log=is_log) for value in values]
-    axes.barh(range(len(bars)), lengths, height=0.68, color=BLUE, alpha=0.85)
+    axes.barh(range(len(bars)), lengths, height=0.68, color=KEPT_COLOR)
     for place, (bar, length) in enumerate(zip(bars, lengths, strict=True)):
         axes.text(length + 0.012, place, bar.label, va="center", fontsize=8.5, color=MUTED)
     # The rest is room for the number behind the longest bar.
@@ -103,7 +106,7 @@ def _length(value: float, lowest: float, longest: float, *, is_log: bool) -> flo
 def _draw_shares(axes: Axes, bars: Sequence[Bar]) -> None:
     shares = [bar.share or 0.0 for bar in bars]
     axes.barh(range(len(bars)), [1.0] * len(bars), height=0.68, color=FAINT, alpha=0.45)
-    axes.barh(range(len(bars)), shares, height=0.68, color=ORANGE, alpha=0.8)
+    axes.barh(range(len(bars)), shares, height=0.68, color=DROPPED_COLOR)
     for place, share in enumerate(shares):
         text = format_share(share, 1)
         axes.text(1.03, place, text, va="center", fontsize=8.5, color=MUTED)
@@ -162,7 +165,7 @@ def _draw_panel(axes: Axes, name: str, histogram: Histogram, limits: tuple[int, 
     total = sum(histogram.values())
     places = sorted(histogram)
     shares = [histogram[place] / max(total, 1) for place in places]
-    axes.bar([place + 0.5 for place in places], shares, width=0.86, color=BLUE, alpha=0.85)
+    axes.bar([place + 0.5 for place in places], shares, width=0.86, color=KEPT_COLOR)
     low, high = limits
     axes.set_xlim(low - 0.3, max(high + 1, low + 4) + 0.3)
     axes.grid(visible=False)

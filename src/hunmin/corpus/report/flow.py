@@ -10,6 +10,7 @@ import numpy as np
 
 from hunmin.core.figures import FAINT, INK, MUTED, write_title
 from hunmin.core.units import format_bytes, format_count
+from hunmin.corpus.report.bars import CUT_COLOR, DROPPED_COLOR, KEPT_COLOR
 from hunmin.corpus.report.numbers import format_share, shortened
 
 if TYPE_CHECKING:
@@ -24,11 +25,9 @@ ELBOW, LABEL_LEFT, LABEL_PLACE = 0.16, 5.0, 5.12
 DOCUMENTS_AT, SHARE_AT, BYTES_AT = 8.15, 9.0, 9.8
 STEP_HEIGHT, ROW_HEIGHT, GAP = 0.66, 0.25, 0.16
 THINNEST = 0.018
+SEAM = 0.01
 MAX_REASONS = 12
 MAX_LETTERS = 32
-# The house's blue, orange and purple mixed with white: opaque, so that nothing adds up where
-# ribbons touch.
-KEPT_COLOR, DROPPED_COLOR, CUT_COLOR = "#2686BD", "#E28B4B", "#DBA2C2"
 OTHERS, TAKEN_OUT = "other reasons", "taken out of kept documents"
 
 
@@ -173,6 +172,7 @@ def _fill_band(
     (top, bottom), (upper, step) = edges, widths
     lower, left = _band(step.utf8_bytes, scale), BAND_LEFT
     x = [left, left + upper, left + lower, left + lower, left]
+    bottom -= SEAM
     axes.fill(x, [top, top, top - ELBOW, bottom, bottom], color=KEPT_COLOR, linewidth=0)
 
 

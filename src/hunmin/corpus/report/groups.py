@@ -17,7 +17,7 @@ from hunmin.corpus.report.blocks import (
     Section,
     Table,
 )
-from hunmin.corpus.report.numbers import format_share
+from hunmin.corpus.report.numbers import counted, format_share
 from hunmin.corpus.report.visible import mark_changes, plain, visible
 from hunmin.text.languages import language_name
 
@@ -58,12 +58,14 @@ def _duplicate_facts(duplicates: Statistics, lines: Statistics) -> Iterator[str]
     for kind in ("exact", "near"):
         if kind in duplicates:
             row = duplicates[kind]
-            yield f"{kind}: {row['clusters']:,} clusters, {row['dropped']:,} documents dropped"
+            clusters, dropped = counted(row["clusters"], "cluster"), row["dropped"]
+            yield f"{kind}: {clusters}, {dropped:,} documents dropped"
     near = duplicates.get("near", {})
     if "candidates" in near:
         yield f"near: {near['candidates']:,} pairs compared, {near['edges']:,} alike"
     if near.get("capped"):
-        yield f"near: {len(near['capped']):,} buckets too large to compare every pair in them"
+        buckets = counted(len(near["capped"]), "bucket")
+        yield f"near: {buckets} too large to compare every pair in them"
     if lines:
         yield (
             f"repeated lines: {lines['removed_characters']:,} characters taken out of "
@@ -73,12 +75,12 @@ def _duplicate_facts(duplicates: Statistics, lines: Statistics) -> Iterator[str]
 
 
 def _cluster(cluster: Mapping[str, Any]) -> Sample:
-    first, *others = cluster["texts"]
+    """Different texts of a cluster; what differs from the first is marked."""
+    first, *others = dict.fromkeys(cluster["texts"])
     marked = [mark_changes(first, text, window=CLUSTER_WINDOW)[1] for text in others]
-    left_out = cluster["size"] - len(cluster["texts"])
-    caption = f"{cluster['size']:,} documents" + (f", {left_out:,} not shown" if left_out else "")
-    labels = tuple(f"document {number}" for number in range(1, len(others) + 2))
-    return Sample((plain(first), *marked), labels=labels, caption=caption)
+    same = "" if others else "; the texts that were looked at are equal here"
+    labels = tuple(f"text {number}" for number in range(1, len(others) + 2)) if others else ()
+    return Sample((plain(first), *marked), labels, f"{cluster['size']:,} documents{same}")
 
 
 def privacy_section(statistics: Statistics) -> Section | None:
@@ -119,7 +121,7 @@ def contamination_section(statistics: Statistics) -> Section | None:
     sentence = (
         f"{report['contaminated_documents']:,} of {report['documents']:,} documents "
         f"({format_share(report['contaminated_documents'], report['documents'])}) hold items of "
-        f"{len(sets):,} evaluation set{'' if len(sets) == 1 else 's'}."
+        f"{counted(len(sets), 'evaluation set')}."
     )
     header = ("set", "items", "looked for", "found", "share", "documents")
     rows = [_set_row(name, row) for name, row in sets.items()]

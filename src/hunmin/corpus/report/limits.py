@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hunmin.corpus.report.numbers import format_share
+from hunmin.corpus.report.numbers import counted, format_share
 from hunmin.text.languages import UNDETERMINED, base_language
 
 Statistics = Mapping[str, Any]
@@ -46,11 +46,9 @@ def _licenses(licenses: Statistics | None) -> Iterator[str]:
     if row:
         total = sum(each["utf8_bytes"] for each in licenses.values())
         share, sources = format_share(row["utf8_bytes"], total), row["sources"]
-        have = "source has" if len(sources) == 1 else "sources have"
-        yield (
-            f"{len(sources)} {have} licence 'unknown' ({names(sources)}): {share} of the text. "
-            "Find out before you pass it on."
-        )
+        have = "has" if len(sources) == 1 else "have"
+        told = f"{counted(len(sources), 'source')} {have} licence 'unknown' ({names(sources)})"
+        yield f"{told}: {share} of the text. Find out before you pass it on."
 
 
 def _privacy(privacy: Statistics | None) -> Iterator[str]:
@@ -72,7 +70,8 @@ def _evaluation(contamination: Statistics | None) -> Iterator[str]:
         return
     sets = contamination["sets"]
     unseen = sum(row["too_short"] + row["template"] for row in sets.values())
-    looked = f"Evaluation items were looked for in {len(sets)} sets only ({names(list(sets))})"
+    looked = f"Evaluation items were looked for in {counted(len(sets), 'set')} only"
+    looked += f" ({names(list(sets))})" if sets else ""
     missed = f"; {unseen:,} of their items are too short to be looked for" if unseen else ""
     yield f"{looked}{missed}. Translations and paraphrases are not found."
 
@@ -83,8 +82,8 @@ def _duplicates(duplicates: Statistics | None) -> Iterator[str]:
         yield "Near duplicates were not looked for."
     elif near.get("capped"):
         yield (
-            f"{len(near['capped']):,} buckets were too large to compare every pair: some near "
-            "duplicates may remain."
+            "Not every pair was compared where too many documents looked alike "
+            f"({counted(len(near['capped']), 'bucket')}): some near duplicates may remain."
         )
 
 

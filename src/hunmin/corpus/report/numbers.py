@@ -25,6 +25,11 @@ def format_share(part: float, whole: float) -> str:
     return f"{share:.1f} %"
 
 
+def counted(number: int, name: str) -> str:
+    """Return "1 set" or "1,234 sets"."""
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
 def shortened(name: str, letters: int = MAX_LETTERS) -> str:
     """Return a name that fits into a picture: printable ASCII, cut in its middle if too long."""
     plain = "".join(c if c.isascii() and c.isprintable() else "?" for c in name)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Statistics = Mapping[str, Any]
+_NUMBER = re.compile(r"\b\d+\.\d{3,}\b")
 
 
 class Drawing(NamedTuple):
@@ -107,6 +108,8 @@ def svg_element(figure: Figure, name: str) -> str:
         faint colours are the page's `--ink`, `--muted` and `--faint`.
     """
     matplotlib = require("matplotlib", extra="plots")
+    for axes in figure.axes:
+        axes.patch.set_visible(False)
     target = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         without = {"Date": None, "Creator": None, "Format": None, "Type": None}
@@ -115,12 +118,27 @@ def svg_element(figure: Figure, name: str) -> str:
     width = figure.get_size_inches()[0]
     limits = f'style="max-width:{104 * width:.0f}px;min-width:{68 * width:.0f}px"'
     element = element[element.index("<svg") :].strip().replace("<svg", f"<svg {limits}", 1)
-    for useless in ("metadata", "style"):
-        element = re.sub(rf"<{useless}.*?</{useless}>", "", element, count=1, flags=re.DOTALL)
-    element = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{name}-", element)
+    element = _compact(re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{name}-", element))
     for color, variable in ((INK, "ink"), (MUTED, "muted"), (FAINT, "faint")):
         element = element.replace(color.lower(), f"var(--{variable})")
     return element
+
+
+def _compact(element: str) -> str:
+    """Take out what a page does not need: about two thirds of what matplotlib writes."""
+    for useless in ("metadata", "style"):
+        element = re.sub(rf"<{useless}.*?</{useless}>", "", element, count=1, flags=re.DOTALL)
+    used = set(re.findall(r"#([\w-]+)", element))
+    element = re.sub(r'\sid="([^"]*)"', lambda match: match[0] if match[1] in used else "", element)
+    element = re.sub(r"\stransform=\"rotate\(-0 [^\"]*\"| font-family: '[^']*';", "", element)
+    element = re.sub(
+        r"<[^>]+>", lambda tag: _NUMBER.sub(_rounded, " ".join(tag[0].split())), element
+    )
+    return re.sub(r">\s+<", "><", element)
+
+
+def _rounded(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.1f}"
 
 
 def flow_drawing(statistics: Statistics) -> Drawing | None:

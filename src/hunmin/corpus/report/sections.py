@@ -25,7 +25,7 @@ from hunmin.corpus.report.groups import (
     privacy_section,
     sources_section,
 )
-from hunmin.corpus.report.numbers import format_share
+from hunmin.corpus.report.numbers import counted, format_share
 from hunmin.corpus.report.plots import splits_line
 from hunmin.corpus.report.visible import WINDOW, looks_the_same, mark_changes, plain, visible
 
@@ -93,8 +93,7 @@ def summary_sentence(statistics: Statistics) -> str:
 
 
 def _count(rows: Mapping[str, Any], name: str) -> str:
-    number = sum(1 for row in rows.values() if row["documents"])
-    return f"{number:,} {name}{'' if number == 1 else 's'}"
+    return counted(sum(1 for row in rows.values() if row["documents"]), name)
 
 
 def _read(statistics: Statistics) -> tuple[int, int] | None:

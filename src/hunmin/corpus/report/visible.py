@@ -15,6 +15,7 @@ _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ud800-\udfff\ue000-\uf8ff\U000e0000-\U000e007f]"
 )
+MAX_SPELLED = 6
 _ODD_SPACE = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _SPACE_SIGNS = {ord(" "): "\u2423", ord("\t"): "\u21e5\t", ord("\n"): "\u21b5\n"}
 _TOKEN = re.compile(r"\s+|\w+|[^\w\s]+")
@@ -58,10 +59,10 @@ def mark_changes(
     steps = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
     left: list[Piece] = []
     right: list[Piece] = []
+    is_cut = max(len(before), len(after)) >= window
     for kind, i, j, k, m in steps:
-        is_end = (j, m) == (len(old), len(new)) and max(len(before), len(after)) >= window
-        is_change = kind == "replace" or (kind != "equal" and not is_end)
-        one, other = _pair("".join(old[i:j]), "".join(new[k:m]), is_change=is_change)
+        is_end = is_cut and (j, m) == (len(old), len(new))
+        one, other = _pair("".join(old[i:j]), "".join(new[k:m]), kind, is_end=is_end)
         left += one
         right += other
     return _joined(left), _joined(right)
@@ -78,11 +79,23 @@ def _tokens(text: str) -> list[str]:
     return tokens
 
 
-def _pair(old: str, new: str, *, is_change: bool) -> tuple[list[Piece], list[Piece]]:
-    if not is_change:
-        return [Piece(old)], [Piece(new)]
+def _pair(old: str, new: str, kind: str, *, is_end: bool) -> tuple[list[Piece], list[Piece]]:
+    """Pieces of a stretch of both texts; `is_end` where samples were cut off."""
     start, end = _common(old, new)
-    return _between(old, start, end), _between(new, start, end)
+    is_more = is_end and start == min(len(old), len(new))
+    if kind == "equal" or is_more:
+        return [Piece(old)], [Piece(new)]
+    one, other = _between(old, start, end), _between(new, start, end)
+    if looks_the_same(one[1].text, other[1].text):
+        one[1], other[1] = _spelled(one[1]), _spelled(other[1])
+    return one, other
+
+
+def _spelled(piece: Piece) -> Piece:
+    """Write the code points behind what two Unicode forms show alike, if they are few."""
+    codes = " ".join(f"{ord(character):04X}" for character in piece.text)
+    few = len(piece.text) <= MAX_SPELLED
+    return Piece(f"{piece.text} [{codes}]" if few else piece.text, is_marked=True)
 
 
 def _between(text: str, start: int, end: int) -> list[Piece]:

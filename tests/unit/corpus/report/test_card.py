@@ -140,7 +140,7 @@ def test_limits_tell_of_languages_and_buckets() -> None:
     }
     told = "\n".join(known_limits(statistics))
     assert "3 sources have licence 'unknown' (a, b, c): 25.0 % of the text" in told
-    assert "1 buckets were too large" in told
+    assert "too many documents looked alike (1 bucket)" in told
     assert "Fewer than 1,000 documents in sw." in told
     assert "Nothing is held out for validation in sw." in told
     assert "The language of 2,010 documents is not known" in told

@@ -62,6 +62,8 @@ def test_the_end_of_a_cut_sample_is_no_change() -> None:
     before = "abc " + "x " * 198
     after = before[4:] + "more"
     assert marked(mark_changes(before[:400], after[:400])[1]) == []
+    left, right = mark_changes("a b c 형", "a b c 형식으로 d", window=8)
+    assert marked(left) == marked(right) == []
     assert marked(mark_changes("one", "one two")[1]) == [" two"]
 
 
@@ -74,3 +76,8 @@ def test_unicode_forms_are_told() -> None:
     assert looks_the_same(unicodedata.normalize("NFD", "한글"), "한글")
     assert not looks_the_same("한글", "한글")
     assert not looks_the_same("한글", "한 글")
+
+
+def test_forms_that_look_alike_are_spelled() -> None:
+    left, right = mark_changes("caf\u00e9 x", "cafe\u0301 x")
+    assert (marked(left), marked(right)) == (["\u00e9 [00E9]"], ["e\u0301 [0065 0301]"])
