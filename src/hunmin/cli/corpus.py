@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from hunmin.cli.corpus_build import command as build_command
+from hunmin.cli.corpus_thresholds import command as thresholds_command
 from hunmin.cli.groups import GroupWithDefault
 
 
@@ -18,3 +19,4 @@ def command() -> None:
 
 
 command.add_command(build_command, "build")
+command.add_command(thresholds_command, "thresholds")

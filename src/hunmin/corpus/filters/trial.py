@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,15 +11,20 @@ import pyarrow as pa
 
 from hunmin.core.errors import EmptyCorpusError, InputError
 from hunmin.core.progress import progress
-from hunmin.core.tables import align_columns
 from hunmin.corpus.filters.profiles import (
     Profile,
     Threshold,
+    lexicon_of,
     nearest_profile,
     shipped_profiles,
     written_scripts,
 )
-from hunmin.corpus.filters.propose import LENGTHS, Proposal, propose, put_together
+from hunmin.corpus.filters.proposals import (
+    ProposalOptions,
+    propose_of_documents,
+    propose_of_pieces,
+)
+from hunmin.corpus.filters.propose import LENGTHS, Proposal, put_together
 from hunmin.corpus.filters.rules import QualityFilter
 from hunmin.corpus.filters.spec import FilterSpec
 from hunmin.corpus.filters.statistics import measure
@@ -31,6 +35,7 @@ Kind = Literal["auto", "documents", "pieces"]
 _MIN_DOCUMENTS = 20
 _ENOUGH_DOCUMENTS = 500
 _DOCUMENT_WORDS = 50
+_RUNS = 25
 TRUSTED = "trusted"
 
 
@@ -86,6 +91,9 @@ class Trial:
     """Share that all rules together drop, by sample."""
     dropped_without: Mapping[str, float]
     """The same with the package's thresholds for this language."""
+    held_out: float | None
+    """Share of a fifth of the trusted documents that thresholds from the other four drop; None for
+    too small a sample."""
     notes: tuple[str, ...]
     """What to know before trusting the proposal."""
 
@@ -98,6 +106,7 @@ class Trial:
             "rules": [asdict(rule) for rule in self.rules],
             "dropped": dict(self.dropped),
             "dropped_with_thresholds_of_the_package": dict(self.dropped_without),
+            "dropped_of_held_out_fifth": self.held_out,
             "stop_words": list(self.proposal.profile.stop_words),
             "notes": list(self.notes),
         }
@@ -136,17 +145,12 @@ def try_thresholds(
     facts = facts_of(trusted, kind)
     _check_size(facts)
     texts = [text.text for text in trusted]
-    with progress("measuring the trusted sample", total=facts.words, unit="words") as bar:
-        proposal = propose(
-            tag,
-            texts,
-            quantile=quantile,
-            margin=margin,
-            whole_documents=facts.kind == "documents",
-            num_stop_words=num_stop_words,
-        )
-        bar.advance(facts.words)
-    proposal = replace(proposal, profile=_with_known(proposal.profile))
+    options = ProposalOptions(quantile, margin, num_stop_words)
+    with progress("measuring the trusted sample", total=2, unit="passes") as bar:
+        proposal = _propose(tag, texts, options, facts.kind)
+        bar.advance()
+        held_out = _held_out(tag, texts, options, facts)
+        bar.advance()
     lengths = [length for length in proposal.documents if length]
     samples = {TRUSTED: _together(texts, lengths)}
     all_facts = {TRUSTED: facts}
@@ -156,7 +160,28 @@ def try_thresholds(
         samples[name] = _together(
             [text.text for text in own], parts if all_facts[name].kind == "pieces" else []
         )
-    return _tried(proposal, all_facts, samples)
+    return replace(_tried(proposal, all_facts, samples), held_out=held_out)
+
+
+def _propose(tag: str, texts: Sequence[str], options: ProposalOptions, kind: str) -> Proposal:
+    return (propose_of_documents if kind == "documents" else propose_of_pieces)(tag, texts, options)
+
+
+def _held_out(
+    tag: str, texts: Sequence[str], options: ProposalOptions, facts: SampleFacts
+) -> float | None:
+    """What thresholds from four fifths drop of the last one, in runs of consecutive texts."""
+    run = max(1, len(texts) // _RUNS)
+    sides: tuple[list[str], list[str]] = ([], [])
+    for place, text in enumerate(texts):
+        sides[place // run % 5 == 4].append(text)
+    count = len(texts) if facts.kind == "documents" else facts.words // _DOCUMENT_WORDS
+    if count < 5 * _MIN_DOCUMENTS or not sides[1]:
+        return None
+    proposal = _propose(tag, sides[0], options, facts.kind)
+    documents = _together(sides[1], [length for length in proposal.documents if length])
+    judge = QualityFilter(FilterSpec(profiles=(proposal.profile,)))
+    return _share(judge, judge.statistics(_batch(documents, tag)), tag)
 
 
 def _by_source(texts: Sequence[NamedText]) -> dict[str, list[NamedText]]:
@@ -180,7 +205,7 @@ def facts_of(texts: Sequence[NamedText], kind: Kind = "auto") -> SampleFacts:
     Args:
         texts: The sample.
         kind: What its texts are; `auto`: documents if half of the words stand in texts of fifty
-            words or more that have several lines or make up the whole sample.
+            words or more.
 
     Returns:
         The facts.
@@ -209,8 +234,6 @@ def facts_of(texts: Sequence[NamedText], kind: Kind = "auto") -> SampleFacts:
 
 
 def _words(texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    from hunmin.corpus.filters.profiles import lexicon_of
-
     found = measure(texts, [lexicon_of("und", None)] * len(texts))["words"]
     values: np.ndarray[Any, np.dtype[np.float64]] = found.to_numpy(zero_copy_only=False)
     return values.astype(np.float64)
@@ -239,21 +262,6 @@ def _check_size(facts: SampleFacts) -> None:
         f"{_ENOUGH_DOCUMENTS} documents or 25,000 words are a good sample",
         hint="name more files" + (lines if facts.with_lines else ""),
     )
-
-
-def _with_known(profile: Profile) -> Profile:
-    """Keep what the package knows of the language and the proposal says nothing of."""
-    known = nearest_profile(profile.language, shipped_profiles())
-    if known is None:
-        return profile
-    rules = dict(known.rules) | dict(profile.rules)
-    for name, threshold in profile.rules.items():
-        old = known.rules.get(name)
-        if old is not None:
-            told = {"too_low": old.too_low, "too_high": old.too_high}
-            rules[name] = threshold.model_copy(update=told)
-    kept = {"boilerplate": known.boilerplate, "placeholders": known.placeholders, "rules": rules}
-    return profile.model_copy(update=kept)
 
 
 def _tried(
@@ -342,95 +350,3 @@ def _notes(
     elif profile.stop_words:
         notes.append("the stop words are the commonest words of the sample: look through them")
     return notes
-
-
-def terminal_lines(trial: Trial) -> list[str]:
-    """Return what to print: samples, a table of rules, what they drop together, notes."""
-    lines = [_sample_line(name, facts, trial) for name, facts in trial.facts.items()]
-    names = list(trial.facts)
-    header = ["rule", "at least", "at most", *(f"drops of {name}" for name in names)]
-    rows = [header, *(_row(rule, names) for rule in trial.rules if _is_shown(rule))]
-    rows.append(["all rules together", "", "", *(_percent(trial.dropped[n]) for n in names)])
-    rows.append(
-        ["(thresholds of hunmin)", "", "", *(_percent(trial.dropped_without[n]) for n in names)]
-    )
-    lines += ["", *align_columns(rows), "", "* proposed; the others are hunmin's own"]
-    if trial.proposal.profile.stop_words:
-        lines.append("stop words: " + " ".join(trial.proposal.profile.stop_words[:20]))
-    return [*lines, *(f"note: {note}" for note in trial.notes)]
-
-
-def _is_shown(rule: RuleTrial) -> bool:
-    return rule.is_proposed or any(rule.dropped.values())
-
-
-def _row(rule: RuleTrial, names: Sequence[str]) -> list[str]:
-    limits = ["" if limit is None else f"{limit:g}" for limit in (rule.min, rule.max)]
-    shares = [_percent(rule.dropped[name]) for name in names]
-    return [rule.statistic + (" *" if rule.is_proposed else ""), *limits, *shares]
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %" if share else "-"
-
-
-def _sample_line(name: str, facts: SampleFacts, trial: Trial) -> str:
-    made = (
-        f"put together to {trial.documents[name]:,} documents"
-        if facts.kind == "pieces"
-        else f"documents of their own, {facts.with_lines:,} with several lines"
-    )
-    return (
-        f"{name}: {facts.texts:,} texts, {facts.words:,} words, median {facts.median_words:,.0f}; "
-        f"{made}"
-    )
-
-
-def write_thresholds(trial: Trial, path: Path, *, origin: str) -> None:
-    """Write the file of thresholds.
-
-    Args:
-        trial: What was proposed.
-        path: Where; an older file of thresholds is replaced.
-        origin: What they were made from, for the comment at the top.
-
-    Raises:
-        InputError: `path` is a folder, or its ending is not that of YAML.
-    """
-    import yaml
-
-    from hunmin.core.atomic import atomic_write_text
-
-    profile = trial.proposal.profile
-    values = profile.model_dump(exclude_defaults=True, exclude_none=True, mode="json")
-    body = yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=98)
-    head = [*origin.splitlines(), *_drop_lines(trial), "", "In a recipe:"]
-    head.append(f"  corpus: {{filters: {{files: [{path.name}]}}}}")
-    comment = "".join(f"# {line}".rstrip() + "\n" for line in head)
-    atomic_write_text(path, comment + body)
-
-
-def _drop_lines(trial: Trial) -> list[str]:
-    return [
-        f"{_sample_line(name, facts, trial)}; {_percent(trial.dropped[name])} dropped"
-        for name, facts in trial.facts.items()
-    ]
-
-
-def check_thresholds_path(path: Path) -> None:
-    """Refuse, before any work, a path that is no place for a file of thresholds."""
-    if path.is_dir() or path.suffix not in (".yaml", ".yml"):
-        raise InputError(
-            "this is no place for a file of thresholds",
-            where=path,
-            given="a folder" if path.is_dir() else path.suffix or "no ending",
-            allowed="a file with the ending .yaml",
-        )
-    if path.is_file() and not path.read_text("utf-8", errors="replace").lstrip().startswith(
-        ("#", "language:")
-    ):
-        raise InputError(
-            "something else is here; thresholds would replace it",
-            where=path,
-            hint="choose another name, or move it away",
-        )
