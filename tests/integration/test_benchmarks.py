@@ -217,3 +217,37 @@ def test_engines_agree_on_the_reference_job(
     daft, ray = (engines[name][0] for name in ("daft", "ray"))
     assert daft["digests"] == ray["digests"]
     assert daft["digests"]["train"]["documents"] > 100
+
+
+ORPHAN = """
+import os, time
+if os.fork():
+    os._exit(0)
+os.setsid()
+while time.process_time() < 0.4:
+    pass
+time.sleep(0.5)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux only")
+def test_usage_counts_processes_that_a_command_leaves_behind(
+    repository: Path, tmp_path: Path
+) -> None:
+    code = f"""
+import sys
+sys.path.insert(0, {str(repository / "benchmarks")!r})
+from pathlib import Path
+from corpus_usage import measure
+log = Path({str(tmp_path / "log")!r})
+usage = measure([sys.executable, "-c", {ORPHAN!r}], log=log)
+assert usage.cpu_seconds >= 0.4, usage
+measure([sys.executable, "-c", "import sys; sys.exit('no luck')"], log=log)
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert result.returncode == 1
+    assert "AssertionError" not in result.stderr
+    assert "ended with 1" in result.stderr
+    assert "no luck" in result.stderr
