@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from hunmin.core.errors import EmptyCorpusError, InputError
 from hunmin.core.progress import progress
 from hunmin.corpus.filters.profiles import (
     Profile,
+    Rule,
     Threshold,
     lexicon_of,
     nearest_profile,
@@ -160,7 +161,7 @@ def try_thresholds(
         samples[name] = _together(
             [text.text for text in own], parts if all_facts[name].kind == "pieces" else []
         )
-    return replace(_tried(proposal, all_facts, samples), held_out=held_out)
+    return _tried(proposal, all_facts, samples, held_out)
 
 
 def _propose(tag: str, texts: Sequence[str], options: ProposalOptions, kind: str) -> Proposal:
@@ -265,51 +266,43 @@ def _check_size(facts: SampleFacts) -> None:
 
 
 def _tried(
-    proposal: Proposal, facts: Mapping[str, SampleFacts], samples: Mapping[str, Sequence[str]]
+    proposal: Proposal,
+    facts: Mapping[str, SampleFacts],
+    samples: Mapping[str, Sequence[str]],
+    held_out: float | None,
 ) -> Trial:
     profile = proposal.profile
-    judged = FilterSpec(profiles=(profile,))
-    together = QualityFilter(judged)
-    tag = profile.language
-    rules = [
-        rule
-        for rule in together.rules_of(tag)
-        if rule.threshold.min is not None or rule.threshold.max is not None
-    ]
-    single = {
-        rule.statistic: QualityFilter(FilterSpec(profiles=(profile,), rules=(rule.statistic,)))
-        for rule in rules
-    }
+    together, package = QualityFilter(FilterSpec(profiles=(profile,))), QualityFilter()
+    rules = [rule for rule in together.rules_of(profile.language) if _has_limit(rule.threshold)]
+    single = {rule.statistic: _judge_of(profile, rule.statistic) for rule in rules}
     shares: dict[str, dict[str, float]] = {rule.statistic: {} for rule in rules}
     dropped, without = {}, {}
     with progress("trying the thresholds", total=len(samples), unit="samples") as bar:
         for name, texts in samples.items():
-            statistics = together.statistics(_batch(texts, tag))
-            dropped[name] = _share(together, statistics, tag)
-            without[name] = _share(QualityFilter(), statistics, tag)
+            statistics = together.statistics(_batch(texts, profile.language))
+            dropped[name] = _share(together, statistics, profile.language)
+            without[name] = _share(package, statistics, profile.language)
             for statistic, judge in single.items():
-                shares[statistic][name] = _share(judge, statistics, tag)
+                shares[statistic][name] = _share(judge, statistics, profile.language)
             bar.advance()
-    tried = tuple(
-        RuleTrial(
-            rule.statistic,
-            rule.threshold.min,
-            rule.threshold.max,
-            _is_proposed(profile.rules.get(rule.statistic)),
-            shares[rule.statistic],
-        )
-        for rule in rules
-    )
     documents = {name: len(texts) for name, texts in samples.items()}
-    return Trial(
-        proposal,
-        facts,
-        documents,
-        tried,
-        dropped,
-        without,
-        tuple(_notes(profile, facts, documents)),
-    )
+    tried = tuple(_trial_of(rule, profile, shares[rule.statistic]) for rule in rules)
+    notes = tuple(_notes(profile, facts, documents))
+    return Trial(proposal, facts, documents, tried, dropped, without, held_out, notes)
+
+
+def _has_limit(threshold: Threshold) -> bool:
+    return threshold.min is not None or threshold.max is not None
+
+
+def _judge_of(profile: Profile, statistic: str) -> QualityFilter:
+    return QualityFilter(FilterSpec(profiles=(profile,), rules=(statistic,)))
+
+
+def _trial_of(rule: Rule, profile: Profile, shares: Mapping[str, float]) -> RuleTrial:
+    is_proposed = _is_proposed(profile.rules.get(rule.statistic))
+    limits = rule.threshold
+    return RuleTrial(rule.statistic, limits.min, limits.max, is_proposed, shares)
 
 
 def _is_proposed(threshold: Threshold | None) -> bool:
