@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests.unit.corpus.engines import work
 
 from hunmin.core.errors import InputError, MissingExtraError
 from hunmin.corpus.engines import tables
@@ -17,15 +18,19 @@ from hunmin.corpus.engines.registry import open_engine
 from hunmin.corpus.engines.results import Ordered, attempt
 
 
-def run(script: str, folder: Path) -> str:
+def run(script: str, *arguments: object) -> str:
     """Run Python code in a process of its own; warnings are errors there too."""
-    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(script), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(script)]
+    command += map(str, arguments)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def test_ray_and_daft_live_in_one_process_and_listen_nowhere_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize("turns", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_ray_and_daft_live_in_one_process_and_listen_nowhere_else(
+    tmp_path: Path, turns: int
+) -> None:
     pytest.importorskip("ray", reason="the package ray is not installed")
     script = """
         import sys
@@ -41,9 +46,9 @@ def test_ray_and_daft_live_in_one_process_and_listen_nowhere_else(tmp_path: Path
             return sum(pq.read_table(path).num_rows for path in engine.write(frame, folder / name))
 
         me = psutil.Process()
-        for turn in "12":
+        for turn in range(int(sys.argv[2])):
             with open_engine("ray", num_workers=1) as ray, open_engine("daft", num_workers=1) as d:
-                print(job(ray, "ray" + turn), job(d, "daft" + turn), list(ray.run(abs, [-1])))
+                print(job(ray, f"ray{turn}"), job(d, f"daft{turn}"), list(ray.run(abs, [-1])))
                 every = [me, *me.children(recursive=True)]
                 found = [c for p in every for c in p.net_connections() if c.status == "LISTEN"]
                 assert found
@@ -51,8 +56,8 @@ def test_ray_and_daft_live_in_one_process_and_listen_nowhere_else(tmp_path: Path
             _, alive = psutil.wait_procs(me.children(recursive=True), timeout=10)
             print(alive)
     """
-    lines = run(script, tmp_path).splitlines()
-    assert lines == ["2 2 [1]", "{'127.0.0.1'}", "[]"] * 2
+    lines = run(script, tmp_path, turns).splitlines()
+    assert lines == ["2 2 [1]", "{'127.0.0.1'}", "[]"] * turns
 
 
 def test_daft_sends_no_statistics(tmp_path: Path) -> None:
@@ -107,6 +112,15 @@ def test_a_missing_package_names_its_extra(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=rf"'{package}'(.|\n)*\[{name}\]"):
         open_engine(name, num_workers=1).__enter__()
+
+
+def test_a_kernel_that_returns_other_columns() -> None:
+    batch = pa.RecordBatch.from_pydict({"a": [1], "b": [2]})
+    schema = pa.schema([("b", pa.int64()), ("a", pa.int64())])
+    with pytest.raises(InputError, match=r"same: a kernel(.|\n)*a, b(.|\n)*b, a"):
+        tables.apply(work.same, batch, schema)
+    narrow = pa.schema([("a", pa.int32()), ("b", pa.int64())])
+    assert tables.apply(work.same, batch, narrow).schema == narrow
 
 
 def test_plain_types() -> None:
