@@ -72,8 +72,8 @@ def script_characters(scripts: tuple[str, ...]) -> frozenset[str]:
 
 @cache
 def _all_characters() -> str:
-    surrogates = range(0xD800, 0xE000)
-    return "".join(chr(code) for code in range(0x110000) if code not in surrogates)
+    # No character behind the third plane of ideographs belongs to a script.
+    return "".join(map(chr, (*range(0xD800), *range(0xE000, 0x40000))))
 
 
 def _only(scripts: Sequence[str], text: str) -> str:

@@ -18,13 +18,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hunmin.core.errors import InputError, TextEncodingError
 from hunmin.corpus.hashes import Hashes, Positions, mix
 from hunmin.text.scripts import script_characters
 
 CHUNK_BYTES = 1 << 20
-_HIDDEN, _SPACE, _LETTER, _SIGN = range(4)
+_HIDDEN, _SPACE, _LETTER, _UNSPACED, _SIGN = range(5)
+# Set in the kind of characters without which a text is in NFC.
+_MAY_COMPOSE = 8
 # Scripts in which a word can end without a space after it. Hangul is not among them.
 _UNSPACED_SCRIPTS = (
     *("Bopo", "Hani", "Hira", "Kana", "Khmr", "Laoo", "Mymr"),
@@ -50,6 +53,8 @@ class Letters:
 
     codes: Positions
     """Code point of each visible character as written, shape (letters,)."""
+    kinds: npt.NDArray[np.uint8]
+    """What each character is, shape (letters,)."""
     offsets: Positions
     """Text i has the letters offsets[i]…offsets[i + 1], shape (texts + 1,)."""
     after_space: npt.NDArray[np.bool_]
@@ -63,7 +68,7 @@ class Letters:
     @property
     def is_sign(self) -> npt.NDArray[np.bool_]:
         """Whether each is punctuation or a symbol: no letter, mark or digit, shape (letters,)."""
-        is_sign: npt.NDArray[np.bool_] = _tables()[1].take(self.codes) == _SIGN
+        is_sign: npt.NDArray[np.bool_] = self.kinds == _SIGN
         return is_sign
 
     @property
@@ -73,7 +78,7 @@ class Letters:
         A place is the one before a letter, or the end. They can beside white space, at the ends of
         a text, beside punctuation and symbols, and between letters of scripts without spaces.
         """
-        is_free = self.is_sign | _is_unspaced().take(self.codes)
+        is_free = self.kinds >= _UNSPACED
         parts = np.ones(len(self.codes) + 1, np.bool_)
         parts[:-1] = self.after_space | is_free
         parts[1:] |= is_free
@@ -101,8 +106,15 @@ def letters_of(texts: pa.Array) -> Letters:
     Note:
         Memory: about 40 bytes for each character; see `chunks` for large columns.
     """
-    codes, offsets = _characters(_composed(text_column(texts)))
-    kinds = _tables()[1].take(codes)
+    texts = text_column(texts)
+    whole = _decoded(texts)
+    codes, kinds = _characters(whole)
+    if len(kinds) and kinds.max() >= _MAY_COMPOSE:
+        if not unicodedata.is_normalized("NFC", whole):
+            texts = _composed(texts)
+            codes, kinds = _characters(_decoded(texts))
+        kinds &= _MAY_COMPOSE - 1
+    offsets = np.concatenate([[0], np.cumsum(pc.utf8_length(texts).to_numpy())])
     if len(kinds) and kinds.min() == _HIDDEN:
         kept = np.flatnonzero(kinds != _HIDDEN)
         codes, kinds, offsets = codes.take(kept), kinds.take(kept), kept.searchsorted(offsets)
@@ -111,7 +123,7 @@ def letters_of(texts: pa.Array) -> Letters:
     after_space = np.ones(len(kept) + 1, np.bool_)
     after_space[1:-1] = np.diff(kept) > 1
     after_space[offsets] = True
-    return Letters(codes.take(kept), offsets, after_space[:-1])
+    return Letters(codes.take(kept), kinds.take(kept), offsets, after_space[:-1])
 
 
 def chunks(texts: pa.Array, num_bytes: int = CHUNK_BYTES) -> Iterator[pa.Array]:
@@ -168,40 +180,34 @@ def _content(texts: pa.Array, offsets: Positions) -> memoryview:
     return memoryview(b"" if buffer is None else buffer)[int(offsets[0]) : int(offsets[-1])]
 
 
-def _composed(texts: pa.Array) -> pa.Array:
-    """Bring every text into NFC; most columns are already, and one look tells."""
-    content = _content(texts, _offsets(texts))
+def _decoded(texts: pa.Array) -> str:
+    """All texts of a column as one."""
     try:
-        whole = str(content, "utf-8")
+        return str(_content(texts, _offsets(texts)), "utf-8")
     except UnicodeDecodeError as error:
         raise TextEncodingError(
             "a column of texts holds bytes that are not UTF-8",
             given=f"{error.reason} at byte {error.start:,} of the batch",
             hint="decode the source with its own encoding first",
         ) from error
-    if unicodedata.is_normalized("NFC", whole):
-        return texts
+
+
+def _composed(texts: pa.Array) -> pa.Array:
+    """Bring every text into NFC."""
     composed = [unicodedata.normalize("NFC", text) for text in texts.to_pylist()]
     return pa.array(composed, pa.large_string())
 
 
-def _characters(texts: pa.Array) -> tuple[Positions, Positions]:
-    """Code points of all texts, and where each text's begin."""
-    offsets = _offsets(texts)
-    content = _content(texts, offsets)
+def _characters(text: str) -> tuple[Positions, npt.NDArray[np.uint8]]:
+    """Code points of a text and their kinds."""
     codec = "utf-32-le" if sys.byteorder == "little" else "utf-32-be"
-    codes = np.frombuffer(str(content, "utf-8").encode(codec), np.uint32).astype(np.int64)
-    if len(codes) == len(content):
-        return codes, offsets - offsets[0]
-    is_start = (np.frombuffer(content, np.uint8) & 0xC0) != 0x80
-    before = np.zeros(len(content) + 1, np.int64)
-    np.cumsum(is_start, out=before[1:])
-    return codes, before[offsets - offsets[0]]
+    codes = np.frombuffer(text.encode(codec), np.uint32).astype(np.int64)
+    return codes, _tables()[1].take(codes)
 
 
 @functools.cache
 def _tables() -> tuple[Hashes, npt.NDArray[np.uint8]]:
-    """For every code point, the hash of its folded form and its kind."""
+    """For every code point, the hash of its folded form, and its kind with `_MAY_COMPOSE`."""
     return mix(_folded()), _kinds()
 
 
@@ -223,16 +229,26 @@ def _kinds() -> npt.NDArray[np.uint8]:
     for block in _FORMAT_BLOCKS:
         for code in block:
             kinds[code] = _kind(chr(code))
+    unspaced = np.asarray([ord(c) for c in script_characters(_UNSPACED_SCRIPTS)])
+    kinds[unspaced[kinds[unspaced] == _LETTER]] = _UNSPACED
     kinds[list(_INVISIBLE)] = _HIDDEN
+    kinds[_composing()] |= _MAY_COMPOSE
     return kinds
 
 
-@functools.cache
-def _is_unspaced() -> npt.NDArray[np.bool_]:
-    """For every code point, whether its script is written without spaces between words."""
-    table = np.zeros(sys.maxunicode + 1, np.bool_)
-    table[[ord(character) for character in script_characters(_UNSPACED_SCRIPTS)]] = True
-    return table
+def _composing() -> list[int]:
+    """Characters without which every text is in NFC: they change, move, or join another."""
+    found = [*range(0x1161, 0x1176), *range(0x11A8, 0x11C3)]
+    for code in range(sys.maxunicode + 1):
+        character = chr(code)
+        if unicodedata.combining(character):
+            found.append(code)
+        parts = unicodedata.decomposition(character)
+        if parts and not parts.startswith("<"):
+            found += [int(part, 16) for part in parts.split()[1:]]
+            if not unicodedata.is_normalized("NFC", character):
+                found.append(code)
+    return found
 
 
 def _kind(character: str) -> int:

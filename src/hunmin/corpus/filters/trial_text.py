@@ -45,7 +45,9 @@ def _row(rule: RuleTrial, names: Sequence[str]) -> list[str]:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %" if share else "0"
+    if not share:
+        return "0"
+    return f"{100 * share:.1f} %" if share >= 0.0005 else "< 0.1 %"
 
 
 def _sample_line(name: str, facts: SampleFacts, trial: Trial) -> str:
