@@ -81,7 +81,7 @@ def summary_sentence(statistics: Statistics) -> str:
     parts = [f"{kept:,} documents with {format_bytes(size)} of text are kept"]
     if read is not None:
         parts.append(f" of {read[0]:,} documents with {format_bytes(read[1])} that were read")
-        parts.append(f" ({format_share(size, read[1])} of the bytes)")
+        parts += [f" ({format_share(size, read[1])} of the bytes)"] if read[1] else []
     languages, sources = statistics.get("languages", {}), statistics.get("sources", {})
     if languages and sources:
         parts.append(f", in {_count(languages, 'language')} from {_count(sources, 'source')}")

@@ -146,11 +146,9 @@ def make_real_input(shared: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     builder.clean()
     builder.judge()
     privacy = builder.mask()
-    seen: set[str] = set()
-    again = [
-        None if r["text"] not in seen and not seen.add(r["text"]) else "exact duplicate"
-        for r in builder.rows
-    ]
+    texts = [row["text"] for row in builder.rows]
+    first = {text: place for place, text in reversed(list(enumerate(texts)))}
+    again = [None if first[t] == i else "exact duplicate" for i, t in enumerate(texts)]
     builder.drop("exact duplicates", again)
     builder.drop(
         "near duplicates",

@@ -18,8 +18,10 @@ from hunmin.corpus.report.limits import known_limits, names
 
 def write_split(folder: Path, schema: pa.Schema, texts: list[str]) -> None:
     strings = [field.name for field in schema if pa.types.is_string(field.type)]
-    rows = [{name: f"{name}-{i}" for name in strings} for i in range(len(texts))]
-    rows = [row | {"text": text, "copies": 1} for row, text in zip(rows, texts, strict=True)]
+    rows: list[dict[str, Any]] = [
+        {name: f"{name}-{i}" for name in strings} | {"text": text, "copies": 1}
+        for i, text in enumerate(texts)
+    ]
     with PartWriter(folder, schema) as writer:
         writer.write(pa.RecordBatch.from_pylist(rows, schema))
 

@@ -33,7 +33,7 @@ def test_no_label_stands_on_another_or_outside(name: str, request: pytest.Fixtur
 
 def label_boxes(figure: Any) -> list[tuple[str, Any]]:
     """Text and box in pixels of every label of a figure."""
-    FigureCanvasAgg(figure).draw()
+    FigureCanvasAgg(figure).print_to_buffer()
     texts = [*figure.texts]
     for axes in figure.axes:
         titles = (axes.title, axes._left_title, axes._right_title)

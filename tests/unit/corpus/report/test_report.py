@@ -21,10 +21,13 @@ TITLE = "Real <texts> & more"
 
 
 @pytest.fixture(scope="module")
-def folder(real_input: Input, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("report")
-    write_report(folder, *real_input, title=TITLE)
-    return folder
+def written(real_input: Input, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_report(tmp_path_factory.mktemp("report"), *real_input, title=TITLE)
+
+
+@pytest.fixture(scope="module")
+def folder(written: list[Path]) -> Path:
+    return written[0].parent
 
 
 class Outline(HTMLParser):
@@ -61,10 +64,9 @@ def page(folder: Path, name: str = "report.html") -> str:
     return (folder / name).read_text("utf-8")
 
 
-def test_all_files_are_written_and_returned(real_input: Input, tmp_path: Path) -> None:
-    paths = write_report(tmp_path, *real_input, title="t")
-    assert sorted(paths) == sorted(file for file in tmp_path.rglob("*") if file.is_file())
-    plots = {path.name for path in paths if path.parent.name == "plots"}
+def test_all_files_are_written_and_returned(written: list[Path], folder: Path) -> None:
+    assert sorted(written) == sorted(file for file in folder.rglob("*") if file.is_file())
+    plots = {path.name for path in written if path.parent.name == "plots"}
     names = [
         "flow",
         "duplicates",
@@ -124,6 +126,7 @@ def test_pictures_are_inside_and_take_the_colours_of_the_page(folder: Path) -> N
         assert "var(--ink)" in element
         assert "<text" in element
         assert "<style" not in element
+        assert not re.search("<path[^>]*#ffffff", element)
 
 
 @pytest.mark.parametrize("name", ["report.html", "report.md"])
@@ -156,8 +159,8 @@ def test_text_of_the_corpus_cannot_become_markup(tmp_path: Path, bare_input: Any
     sample = {"id": '"><b>', "source": "<i>", "language": '"x', "text": evil, "note": "`c`"}
     top = [{"documents": 2, "example": "<img src=x> | _a_"}]
     lines = {"removed_characters": 1, "documents": 1, "dropped": 0, "top": top}
-    samples = {"rejected": {"<u>reason</u>": [sample]}}
-    samples["changed"] = [{**sample, "before": evil, "after": evil + "<hr>"}]  # type: ignore[dict-item]
+    samples: dict[str, Any] = {"rejected": {"<u>reason</u>": [sample]}}
+    samples["changed"] = [{**sample, "before": evil, "after": evil + "<hr>"}]
     write_report(tmp_path, {**bare_input, "lines": lines}, samples, title=evil)
     outline = Outline(page(tmp_path))
     assert outline.open == []
