@@ -6,7 +6,6 @@ import itertools
 from typing import Any
 
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from hunmin.core.figures import new_figure
 from hunmin.corpus.report.bars import format_power, largest
@@ -33,7 +32,7 @@ def test_no_label_stands_on_another_or_outside(name: str, request: pytest.Fixtur
 
 def label_boxes(figure: Any) -> list[tuple[str, Any]]:
     """Text and box in pixels of every label of a figure."""
-    FigureCanvasAgg(figure).print_to_buffer()
+    figure.draw_without_rendering()
     texts = [*figure.texts]
     for axes in figure.axes:
         titles = (axes.title, axes._left_title, axes._right_title)
