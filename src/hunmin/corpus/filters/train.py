@@ -1,4 +1,4 @@
-"""Training a quality classifier from named samples: threshold, evaluation, a folder with a report."""
+"""A quality classifier from named samples: training, threshold, evaluation, a folder of it all."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ from hunmin.corpus.filters.classifier import (
     train_classifier,
 )
 from hunmin.corpus.filters.measures import Evaluation
+from hunmin.corpus.privacy.mask import masker_for
+from hunmin.corpus.privacy.spec import PrivacySpec
 from hunmin.corpus.sources.named import NamedText
 
 REPORT_NAME = "report.md"
 _CLASSIFIER_FILE = "classifier.json"
 _SHOWN = 5
+_UNBALANCED = 3
 _SHOWN_CHARACTERS = 200
 
 
@@ -39,7 +42,7 @@ class ScoredSample(NamedTuple):
     source: str
     """Where it comes from."""
     text: str
-    """Its first characters, on one line."""
+    """Its first characters, on one line, personal data masked."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,12 @@ class Training:
     """Number, sources and median length by kind, `good` and `bad`."""
     contradictory: int
     """Texts that were given as good and as bad, and left out."""
+    kept: float
+    """Share of the evaluated samples at or above the threshold."""
+    precision: float
+    """Share of good among what is kept; NaN if nothing is."""
+    recall: float
+    """Share of the good that is kept."""
     highest: tuple[ScoredSample, ...]
     """Held-out samples with the highest scores."""
     lowest: tuple[ScoredSample, ...]
@@ -72,6 +81,9 @@ class Training:
             "threshold_by": self.threshold_by,
             "samples": {kind: dict(counts) for kind, counts in self.samples.items()},
             "contradictory": self.contradictory,
+            "kept": self.kept,
+            "precision": self.precision if np.isfinite(self.precision) else None,
+            "recall": self.recall,
             "trained_on": self.classifier.facts["trained_on"],
             "held_out": self.evaluation.as_json(),
             "highest": [sample._asdict() for sample in self.highest],
@@ -190,6 +202,7 @@ def _described(
 ) -> Training:
     scored = _scored(classifier, test)
     wrong = [s for s in scored if (s.score >= classifier.threshold) != s.is_good]
+    kept = [s.is_good for s in scored if s.score >= classifier.threshold]
     surely_wrong = sorted(wrong, key=lambda s: -abs(s.score - classifier.threshold))
     kinds = {kind: _counts(samples, is_good) for kind, is_good in (("good", True), ("bad", False))}
     return Training(
@@ -198,9 +211,12 @@ def _described(
         threshold_by=told,
         samples=kinds,
         contradictory=contradictory,
-        highest=tuple(scored[:_SHOWN]),
-        lowest=tuple(reversed(scored[-_SHOWN:])),
-        mistaken=tuple(surely_wrong[:_SHOWN]),
+        kept=len(kept) / len(scored),
+        precision=sum(kept) / len(kept) if kept else float("nan"),
+        recall=sum(kept) / max(1, sum(s.is_good for s in scored)),
+        highest=_shown(scored[:_SHOWN]),
+        lowest=_shown(scored[::-1][:_SHOWN]),
+        mistaken=_shown(surely_wrong[:_SHOWN]),
         notes=tuple(_notes(evaluation, kinds, contradictory)),
     )
 
@@ -209,15 +225,20 @@ def _scored(classifier: QualityClassifier, samples: Sequence[Sample]) -> list[Sc
     """Samples with a score, the best first."""
     scores = classifier.scores([sample.text for sample in samples]).tolist()
     found = [
-        ScoredSample(score, sample.is_good, sample.source, _shown(sample.text))
+        ScoredSample(score, sample.is_good, sample.source, sample.text)
         for score, sample in zip(scores, samples, strict=True)
         if np.isfinite(score)
     ]
     return sorted(found, key=lambda sample: (-sample.score, sample.text))
 
 
-def _shown(text: str) -> str:
-    return " ".join(text[: 2 * _SHOWN_CHARACTERS].split())[:_SHOWN_CHARACTERS]
+def _shown(samples: Sequence[ScoredSample]) -> tuple[ScoredSample, ...]:
+    """Samples fit to be shown: short, on one line, without personal data."""
+    masker = masker_for(PrivacySpec())
+    return tuple(
+        sample._replace(text=" ".join(masker.mask(sample.text)[0].split())[:_SHOWN_CHARACTERS])
+        for sample in samples
+    )
 
 
 def _counts(samples: Sequence[Sample], is_good: bool) -> dict[str, float]:
@@ -240,6 +261,13 @@ def _notes(
         notes.append(
             f"good and bad samples differ in length ({lengths[0]:,.0f} and {lengths[1]:,.0f} "
             "characters): the classifier may have learnt what short texts are about"
+        )
+    numbers = sorted(kinds[kind]["samples"] for kind in ("good", "bad"))
+    if numbers[1] > _UNBALANCED * numbers[0]:
+        notes.append(
+            f"one kind has {numbers[1] / numbers[0]:.0f} times as many samples as the other; both "
+            "weigh the same in training, so a score says how likely a text is good among as many "
+            "good as bad ones"
         )
     if evaluation.auc > 0.995:
         notes.append(

@@ -57,6 +57,8 @@ def _result_lines(training: Training) -> list[str]:
         f"{found.samples:,} held-out samples: accuracy {found.accuracy:.1%}, "
         f"always the commoner answer {found.majority:.1%}, AUC {found.auc:.4f}, "
         f"calibration error {found.calibration_error:.3f}",
+        f"kept are {training.kept:.1%}, of which {training.precision:.1%} are good; of the good "
+        f"ones {training.recall:.1%} are kept",
     ]
 
 
