@@ -42,6 +42,17 @@ def mix(values: Hashes) -> Hashes:
     return mixed
 
 
+def _unmixed(values: Hashes) -> Hashes:
+    """Undo `mix`."""
+    found = values.copy()
+    for shift, factor in ((31, _SECOND), (27, _FIRST), (30, None)):
+        found ^= (found >> np.uint64(shift)) ^ (found >> np.uint64(2 * shift))
+        if factor is not None:
+            found *= np.uint64(pow(int(factor), -1, 1 << 64))
+    found -= _STEP
+    return found
+
+
 class Stretches:
     """Hashes of any stretches of a sequence, each in constant time.
 
@@ -68,9 +79,13 @@ class Stretches:
 
     def windows(self, width: int) -> Hashes:
         """Return the mixed hashes of all stretches of one width, shape (length - width + 1,)."""
+        return mix(self.raw_windows(width))
+
+    def raw_windows(self, width: int) -> Hashes:
+        """Return what `mix` makes the hashes of `windows` from."""
         found = self._sums[width:] - self._sums[: max(len(self._sums) - width, 0)]
         found *= self._inverses[: len(found)]
-        return mix(found)
+        return found
 
 
 class HashTable:
@@ -80,16 +95,17 @@ class HashTable:
         hashes: uint64 in increasing order; a hash may stand several times.
 
     Note:
-        A table over the first bits of each hash, 32 to 64 places a hash, turns away nearly all of
-        those that are not there before anything is searched. Memory: one byte a place.
+        Two tables over bits of each hash, 8 to 16 places a hash, turn away nearly all of those that
+        are not there before anything is searched. Memory: two bytes a place.
     """
 
     def __init__(self, hashes: Hashes) -> None:
         self._hashes = hashes
-        bits = max((32 * len(hashes)).bit_length(), 1)
-        self._shift = np.uint64(64 - min(bits, _MAX_TABLE_BITS))
-        self._may_hold = np.zeros(1 << min(bits, _MAX_TABLE_BITS), np.bool_)
-        self._may_hold[hashes >> self._shift] = True
+        self._may_hold = _Sieve(hashes)
+
+    @functools.cached_property
+    def _may_hold_window(self) -> _Sieve:
+        return _Sieve(_unmixed(self._hashes))
 
     def find(self, values: Hashes) -> tuple[Positions, Positions, Positions]:
         """Look hashes up.
@@ -101,11 +117,43 @@ class HashTable:
             Places in `values` of those that are there, in order; and for each of them the first
             place in the sorted hashes and the one after the last.
         """
-        places = np.flatnonzero(self._may_hold.take((values >> self._shift).astype(np.int64)))
-        first = self._hashes.searchsorted(values[places])
-        found = self._hashes.take(first, mode="clip") == values[places]
-        places, first = places[found], first[found]
-        return places, first, self._hashes.searchsorted(values[places], side="right")
+        places = self._may_hold.find(values)
+        return self._found(places, values[places])
+
+    def find_windows(
+        self, stretches: Stretches, width: int
+    ) -> tuple[Positions, Positions, Positions]:
+        """Look up the hashes of all stretches of one width; what `find` returns for `windows`."""
+        raw = stretches.raw_windows(width)
+        # Mixing is one to one: most windows are turned away without it.
+        places = self._may_hold_window.find(raw)
+        return self._found(places, mix(raw[places]))
+
+    def _found(self, places: Positions, values: Hashes) -> tuple[Positions, Positions, Positions]:
+        first = self._hashes.searchsorted(values)
+        found = self._hashes.take(first, mode="clip") == values if len(self._hashes) else first < 0
+        places, first, values = places[found], first[found], values[found]
+        return places, first, self._hashes.searchsorted(values, side="right")
+
+
+class _Sieve:
+    """Tells most hashes that are not among some by the bits at their two ends."""
+
+    def __init__(self, hashes: Hashes) -> None:
+        bits = min(max((8 * len(hashes)).bit_length(), 1), _MAX_TABLE_BITS)
+        self._shift = np.uint64(64 - bits)
+        self._first, self._second = (np.zeros(1 << bits, np.bool_) for _ in range(2))
+        self._first[hashes >> self._shift] = True
+        self._second[self._low(hashes)] = True
+
+    def find(self, values: Hashes) -> Positions:
+        """Return the places of the values that may be among the hashes."""
+        places = np.flatnonzero(self._first.take((values >> self._shift).view(np.int64)))
+        return places[self._second.take(self._low(values[places]))]
+
+    def _low(self, values: Hashes) -> Positions:
+        # Low bits of products depend on few others; those in the middle do on most.
+        return ((values << np.uint64(16)) >> self._shift).view(np.int64)
 
 
 def _powers(length: int) -> tuple[Hashes, Hashes]:

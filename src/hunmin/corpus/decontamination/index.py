@@ -94,11 +94,18 @@ class EvaluationIndex:
     """Name of each item: the one given, or a hash of its letters."""
     short_lengths: tuple[int, ...]
     """Lengths of the items looked for as a whole, in characters."""
+    short_heads: Hashes
+    """Different hashes of the first `min_letters` characters of these items, increasing."""
 
     @cached_property
     def table(self) -> HashTable:
         """The hashes, ready to be looked up."""
         return HashTable(self.hashes)
+
+    @cached_property
+    def heads(self) -> HashTable:
+        """What items looked for as a whole begin with, ready to be looked up."""
+        return HashTable(self.short_heads)
 
     @cached_property
     def needed(self) -> npt.NDArray[np.int32]:
@@ -162,6 +169,7 @@ class _Set:
     hashes: Hashes
     items: Positions
     short_lengths: frozenset[int]
+    short_heads: Hashes
 
 
 def _build_set(items: Sequence[tuple[str, str]], rule: ContaminationRule) -> _Set:
@@ -190,6 +198,7 @@ def _build_set(items: Sequence[tuple[str, str]], rule: ContaminationRule) -> _Se
         hashes=hashes,
         items=kept.searchsorted(owners),
         short_lengths=frozenset(lengths[is_whole].tolist()),
+        short_heads=_each(letters, lambda part: _heads(part, rule.min_letters))[is_whole],
     )
 
 
@@ -202,6 +211,12 @@ def _each(
 
 def _wholes(letters: Letters) -> Hashes:
     return Stretches(letters.hashes).hashes(letters.offsets[:-1], letters.offsets[1:])
+
+
+def _heads(letters: Letters, width: int) -> Hashes:
+    """Hash of the first characters of each text, or of all if it has fewer."""
+    starts, ends = letters.offsets[:-1], letters.offsets[1:]
+    return Stretches(letters.hashes).hashes(starts, np.minimum(starts + width, ends))
 
 
 def _num_letters(letters: Letters) -> Positions:
@@ -258,4 +273,5 @@ def _joined(
         item_runs=np.concatenate([part.runs for part in built]),
         item_names=np.array([name for part in built for name in part.names], np.str_),
         short_lengths=tuple(sorted(frozenset().union(*(part.short_lengths for part in built)))),
+        short_heads=np.unique(np.concatenate([part.short_heads for part in built])),
     )

@@ -128,11 +128,12 @@ def _candidates(
 ) -> Iterator[tuple[Positions, int]]:
     """Where a run, or a short item, of the index may begin, and its width."""
     width = index.rule.width
-    yield index.table.find(stretches.windows(width))[0], width
+    yield index.table.find_windows(stretches, width)[0], width
     if not index.short_lengths:
         return
     parts_words = letters.parts_words
-    starts = np.flatnonzero(parts_words[:-1])
+    starts = index.heads.find_windows(stretches, index.rule.min_letters)[0]
+    starts = starts[parts_words[starts]]
     for length in index.short_lengths:
         some = starts[: starts.searchsorted(len(letters.codes) - length, side="right")]
         yield some[parts_words[some + length]], length

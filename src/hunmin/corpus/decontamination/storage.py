@@ -12,8 +12,8 @@ from hunmin.core.errors import ArtifactKindError
 from hunmin.corpus.decontamination.index import ContaminationRule, EvaluationIndex, SetCounts
 
 INDEX_KIND = "evaluation-index"
-_FORMAT = 1
-_ARRAYS = ("hashes", "items", "item_sets", "item_runs", "item_names")
+_FORMAT = 2
+_ARRAYS = ("hashes", "items", "item_sets", "item_runs", "item_names", "short_heads")
 
 
 def save_index(index: EvaluationIndex, folder: Path) -> Artifact:

@@ -35,6 +35,8 @@ _UNSPACED_SCRIPTS = (
 )
 # Characters with an upper and a lower case stand below; nothing beyond needs folding.
 _LAST_CASED = 0x1FFFF
+# So do those that are written in several ways, behind the ideographs for compatibility.
+_LAST_COMPOSED = 0x2FFFF
 _FORMAT_BLOCKS = (range(_LAST_CASED + 1), range(0xE0000, 0xE1000))
 # Turkish pairs I with ı and İ with i, other languages I with i: one letter here, so that copies in
 # capitals are found in every language.
@@ -239,7 +241,7 @@ def _kinds() -> npt.NDArray[np.uint8]:
 def _composing() -> list[int]:
     """Characters without which every text is in NFC: they change, move, or join another."""
     found = [*range(0x1161, 0x1176), *range(0x11A8, 0x11C3)]
-    for code in range(sys.maxunicode + 1):
+    for code in range(_LAST_COMPOSED + 1):
         character = chr(code)
         if unicodedata.combining(character):
             found.append(code)
