@@ -36,9 +36,9 @@ class Engine(Protocol):
             work: Picklable; the same task twice must do no harm.
             tasks: Picklable.
 
-        Yields:
+        Returns:
             One result for each task, in the order of the tasks, as soon as it and all before it
-            are there.
+            are there. Nothing runs before the first is asked for.
 
         Raises:
             HunminError: What a task raised; no further tasks are started.

@@ -81,7 +81,7 @@ class RayEngine(DaftTables):
         ordered = Ordered(submit, self._ray.get, self._num_workers * AHEAD_PER_WORKER)
         try:
             yield from ordered.results(tasks)
-        except (self._ray.exceptions.RayError, OSError) as error:
+        except self._ray.exceptions.RayError as error:
             if not _is_death(self._ray, error):
                 raise
             raise dead_worker() from error

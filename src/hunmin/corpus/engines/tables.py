@@ -81,7 +81,7 @@ def check_names(*names: str) -> None:
     """Check that no column has the name of the column that `group_min` adds.
 
     Args:
-        names: The columns it was asked for.
+        *names: The columns it was asked for.
 
     Raises:
         InputError: One has that name, or two are the same.
