@@ -51,6 +51,19 @@ def test_data_loading_benchmark(repository: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_data_tokenizing_benchmark(repository: Path, shared_data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tiktoken")
+    script = repository / "benchmarks" / "data_tokenizing.py"
+    small = ("--megabytes", "0.4", "--sample", "0.2", "--rounds", "1", "--vocab-size", "1000")
+    result = run(script, *small, "--data", str(shared_data), "--results", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    (record,) = tmp_path.glob("*.json")
+    rates = json.loads(record.read_text(encoding="utf-8"))["megabytes_per_core_second"]
+    assert len(rates) == 5
+    assert all(rate > 0 for values in rates.values() for rate in values)
+
+
+@pytest.mark.slow
 def test_tokenizer_comparison(repository: Path, shared_data: Path, tmp_path: Path) -> None:
     script = repository / "benchmarks" / "tokenizer_compare.py"
     options = ("--methods", "byte-bpe", "--vocab-size", "1000", "--rounds", "1")

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -16,7 +16,7 @@ from hunmin.core.errors import EmptyCorpusError
 from hunmin.core.logs import get_logger
 from hunmin.core.progress import progress
 from hunmin.core.units import format_count
-from hunmin.corpus.documents import Split, part_paths, read_documents
+from hunmin.corpus.documents import SPLITS, Split, part_paths, read_documents
 from hunmin.data.encoding import (
     DocumentEncoder,
     EnginesDisagreeError,
@@ -119,8 +119,8 @@ def sample_texts(documents: Artifact) -> list[str]:
 def _write_splits(
     spec: DataSpec, documents: Artifact, encoder: DocumentEncoder, folder: Path
 ) -> dict[str, SplitFacts]:
-    splits = {}
-    for split in get_args(Split):
+    splits: dict[str, SplitFacts] = {}
+    for split in SPLITS:
         spool = Spool(folder / _SPOOL, encoder.tokenizer.id_dtype)
         _fill(spool, spec, documents, encoder, split)
         facts = spool.write_shards(folder, split, spec.shard_max_tokens)

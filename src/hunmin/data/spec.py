@@ -19,6 +19,8 @@ class DataSpec(Spec):
     """How documents become token shards, and how batches are drawn from them."""
 
     INDIFFERENT: ClassVar[frozenset[str]] = frozenset({"num_workers"})
+    SHARD_KEYS: ClassVar[frozenset[str]] = frozenset({"mix_by", "seed", "shard_max_tokens"})
+    """Keys that decide what is in the shards; the others say how batches are drawn from them."""
 
     context: int = Field(default=1024, ge=MIN_CONTEXT)
     """Tokens in a row of a batch. Longer shows the model more at once and costs more attention;

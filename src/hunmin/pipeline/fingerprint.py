@@ -67,8 +67,13 @@ def section_values(stage: Stage, recipe: Recipe) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name in stage.sections:
         section: Spec | None = getattr(recipe, name)
-        values[name] = section and section.model_dump(mode="json", exclude=set(section.INDIFFERENT))
+        values[name] = section and _decisive_values(section, stage.only.get(name))
     return values
+
+
+def _decisive_values(section: Spec, only: frozenset[str] | None) -> dict[str, Any]:
+    names = type(section).model_fields if only is None else only
+    return section.model_dump(mode="json", include=set(names) - section.INDIFFERENT)
 
 
 @functools.cache

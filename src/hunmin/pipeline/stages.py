@@ -8,7 +8,7 @@ corpus ──> tokenizer ──> data ──> train ──> evaluate
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from hunmin.core.artifact import Artifact
 from hunmin.core.errors import MissingInputError, RecipeError
 from hunmin.core.hashing import sha256_file
 from hunmin.core.spec import Spec
+from hunmin.data.spec import DataSpec
 from hunmin.pipeline.recipe import Recipe
 
 Section = TypeVar("Section", bound=Spec)
@@ -54,6 +55,7 @@ class Stage:
         run: Does the work.
         outside: Describes inputs that are not artifacts, such as the user's files.
         packages: Packages of the extra `train` that it cannot do without.
+        only: Keys that decide its result, by section; all keys of a section that is not here.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Stage:
     run: Callable[[StageContext], Artifact]
     outside: Callable[[Recipe], Any] | None = None
     packages: tuple[str, ...] = ()
+    only: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def require_section(section: Section | None, name: str) -> Section:
@@ -201,6 +204,8 @@ STAGES: dict[str, Stage] = {
             sections=("data",),
             layers=(*_TEXT, "tokenizer", "data"),
             run=_run_data,
+            # Other weights or another context need no new shards.
+            only={"data": DataSpec.SHARD_KEYS},
         ),
         Stage(
             name="train",

@@ -38,7 +38,7 @@ from hunmin.data.index import read_lengths, write_index
 from hunmin.data.shards import check_tokenizer, write_shards
 from hunmin.data.spec import DataSpec
 from hunmin.data.spool import _cut_into_runs, file_name
-from hunmin.data.tokens import GroupFacts, TokenStream, open_tokens, read_facts
+from hunmin.data.tokens import GroupFacts, TokenStream, open_tokens, read_facts, split_facts
 from hunmin.tokenizer.load import TextTokenizer
 from hunmin.tokenizer.spec import TokenizerSpec
 from hunmin.tokenizer.train import train_tokenizer
@@ -235,6 +235,15 @@ def test_no_validation_documents(tokenizer_artifact: Artifact, tmp_path: Path) -
     documents = write_documents(tmp_path / "corpus", {"train": [document("글")]})
     tokens = write_shards(DataSpec(), documents, tokenizer_artifact, tmp_path / "tokens")
     assert list(read_facts(tokens).splits) == ["train"]
+
+
+def test_a_test_split(tokenizer_artifact: Artifact, tmp_path: Path) -> None:
+    splits = {"train": [document("글 하나")], "validation": [], "test": [document("글 둘")]}
+    documents = write_documents(tmp_path / "corpus", splits)
+    tokens = write_shards(DataSpec(), documents, tokenizer_artifact, tmp_path / "tokens")
+    assert list(read_facts(tokens).splits) == ["train", "test"]
+    with pytest.raises(EmptyCorpusError, match=r"raise corpus\.validation_fraction"):
+        split_facts(tokens, read_facts(tokens), "validation")
 
 
 def test_shards_of_another_tokenizer(

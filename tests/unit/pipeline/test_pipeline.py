@@ -16,6 +16,7 @@ from hunmin.core.errors import (
 )
 from hunmin.pipeline import stages
 from hunmin.pipeline.dry_run import plan_run
+from hunmin.pipeline.fingerprint import section_values
 from hunmin.pipeline.recipe import read_recipe
 from hunmin.pipeline.run import PipelineRun
 from hunmin.pipeline.stages import wanted_stages
@@ -113,3 +114,23 @@ def test_a_replacement_of_another_kind_is_refused(tmp_path: Path) -> None:
     run = PipelineRun(read_recipe(write_recipe(tmp_path, more)), tmp_path / "run")
     with pytest.raises(ArtifactKindError, match="a documents artifact is needed"):
         run.execute(until="tokenizer")
+
+
+@pytest.mark.parametrize(
+    ("override", "new_shards"),
+    [
+        ("data.weights={web: 0}", False),
+        ("data.max_epochs=4", False),
+        ("data.context=64", False),
+        ("data.seed=7", True),
+        ("data.mix_by=language", True),
+    ],
+)
+def test_another_mixture_needs_no_new_shards(
+    tmp_path: Path, override: str, new_shards: bool
+) -> None:
+    recipe = write_recipe(tmp_path, "data: {mix_by: source}\n")
+    before, after = read_recipe(recipe).spec, read_recipe(recipe, (override,)).spec
+    data, train = stages.STAGES["data"], stages.STAGES["train"]
+    assert (section_values(data, before) != section_values(data, after)) == new_shards
+    assert section_values(train, before) != section_values(train, after)
