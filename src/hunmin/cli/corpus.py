@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from hunmin.cli.corpus_build import command as build_command
+from hunmin.cli.corpus_check import command as check_command
 from hunmin.cli.corpus_classifier import command as classifier_command
 from hunmin.cli.corpus_thresholds import command as thresholds_command
 from hunmin.cli.groups import GroupWithDefault
@@ -22,3 +23,4 @@ def command() -> None:
 command.add_command(build_command, "build")
 command.add_command(thresholds_command, "thresholds")
 command.add_command(classifier_command, "classifier")
+command.add_command(check_command, "check")
