@@ -157,7 +157,7 @@ def build_command(recipe: dict[str, Any], folder: Path) -> list[str]:
     """
     path = folder / "recipe.yaml"
     path.write_text(json.dumps(recipe, ensure_ascii=False), encoding="utf-8")
-    program = [sys.executable, "-m", "hunmin", "run", str(path), "--until", "corpus"]
+    program = [sys.executable, "-m", "hunmin", "corpus", "build", str(path)]
     return [*program, "--run-dir", str(folder / "run")]
 
 
