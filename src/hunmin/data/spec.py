@@ -35,8 +35,9 @@ class DataSpec(Spec):
     that has the name, whatever else is said: to see what a source is worth, train without it."""
     upweight: dict[str, Factor] | None = None
     """Times the documents of a language, source or group count: with `{wikipedia: 10}` as if each
-    of its documents were there ten times (as HyperCLOVA did). Factors of a group's language and
-    source are multiplied. Weights are divided among the groups they name by these counts."""
+    of its documents were there ten times. Factors of a group's language and source are multiplied.
+    Weights are divided among the groups they name by these counts; a temperature below 1 flattens
+    them like any size."""
     temperature: float = Field(default=1.0, ge=0, le=1)
     """Share of a group: its tokens to this power. 1 keeps the proportions of the data, 0.5 helps
     small languages, 0 treats all alike. Small groups are then repeated more often. With `language
