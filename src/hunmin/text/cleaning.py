@@ -235,10 +235,16 @@ def clean_many(texts: Sequence[str]) -> list[Cleaned]:
         What `clean` returns for each.
     """
     cleaned = [Cleaned(text, {}) for text in texts]
+    for row, done in _changed(texts):
+        cleaned[row] = done
+    return cleaned
+
+
+def _changed(texts: Sequence[str]) -> Iterator[tuple[int, Cleaned]]:
+    """Yield the rows of the texts that a rule may change, ascending, and what becomes of them."""
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
         for row in _suspects(texts, start, min(start + _TEXTS_AT_ONCE, len(texts))):
-            cleaned[row] = clean(texts[row])
-    return cleaned
+            yield row, clean(texts[row])
 
 
 def _suspects(texts: Sequence[str], start: int, end: int) -> Iterator[int]:
@@ -339,19 +345,29 @@ class CleanText:
             The batch with clean texts; the same if no text needed it.
         """
         texts = batch["text"].to_pylist()
-        cleaned = clean_many([text or "" for text in texts])
-        if any(done.text != (text or "") for text, done in zip(texts, cleaned, strict=True)):
-            new = [
-                None if text is None else done.text
-                for text, done in zip(texts, cleaned, strict=True)
-            ]
+        cleaned = dict(_changed([text or "" for text in texts]))
+        new = {row: done.text for row, done in cleaned.items() if done.text != (texts[row] or "")}
+        if new:
+            for row, text in new.items():
+                texts[row] = text
             index = batch.schema.get_field_index("text")
             field = batch.schema.field(index)
-            batch = batch.set_column(index, field, pa.array(new, field.type))
+            batch = batch.set_column(index, field, pa.array(texts, field.type))
         if not self.report:
             return batch
-        names = pa.array([sorted(done.changes) for done in cleaned], pa.list_(pa.string()))
-        return batch.append_column("cleaning", names)
+        return batch.append_column("cleaning", _names(cleaned, batch.num_rows))
+
+
+def _names(cleaned: Mapping[int, Cleaned], num_rows: int) -> pa.ListArray:
+    """Names of the rules that changed each row."""
+    counts = np.zeros(num_rows + 1, np.int32)
+    names: list[str] = []
+    for row, done in cleaned.items():
+        names += sorted(done.changes)
+        counts[row + 1] = len(done.changes)
+    return pa.ListArray.from_arrays(
+        pa.array(np.cumsum(counts, dtype=np.int32)), pa.array(names, pa.string())
+    )
 
 
 def count_changes(texts: Sequence[str]) -> Mapping[str, int]:
