@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 # Decomposed and composed forms that a wrong normaliser gets wrong: Hangul (which pyarrow before 26
 # decomposes), a Latin letter with two marks in the wrong order, and a kana with a voicing mark.
@@ -13,6 +14,7 @@ _KNOWN_FORMS = (
 )
 _LINE_ENDS = ("\r\n", "\r", "\u0085", "\u2028", "\u2029")
 _AROUND = "".join(chr(code) for code in range(0x3001) if chr(code).isspace()) + "\ufeff"
+_TEXTS_AT_ONCE = 512
 
 
 def self_test() -> None:
@@ -41,6 +43,27 @@ def normalize(text: str) -> str:
         if line_end in text:
             text = text.replace(line_end, "\n")
     return text.strip(_AROUND)
+
+
+def normalize_many(texts: Sequence[str]) -> list[str]:
+    """Normalise texts, short ones as quickly as long ones.
+
+    Args:
+        texts: Any texts.
+
+    Returns:
+        What `normalize` returns for each.
+    """
+    normal: list[str] = []
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        some = texts[start : start + _TEXTS_AT_ONCE]
+        # Nothing composes with a line end, so that one look tells for all of them.
+        whole = "\n".join(some)
+        if unicodedata.is_normalized("NFC", whole) and not any(end in whole for end in _LINE_ENDS):
+            normal += [text.strip(_AROUND) for text in some]
+        else:
+            normal += map(normalize, some)
+    return normal
 
 
 self_test()

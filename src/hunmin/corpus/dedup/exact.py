@@ -7,7 +7,7 @@ import hashlib
 import pyarrow as pa
 
 from hunmin.corpus.dedup.clusters import KEY_SCHEMA, members_of
-from hunmin.text.unicode import normalize
+from hunmin.text.unicode import normalize_many
 
 _KEY_BYTES = 16
 
@@ -33,10 +33,10 @@ def exact_keys(batch: pa.RecordBatch) -> pa.RecordBatch:
         `hunmin.corpus.kernels` keeps the first that comes).
     """
     priorities = batch["priority"] if "priority" in batch.schema.names else None
-    keys = [_key(text) for text in batch["text"].to_pylist()]
+    keys = [_key(text) for text in normalize_many(batch["text"].to_pylist())]
     columns = [pa.array(keys, pa.binary()), members_of(batch["id"], priorities)]
     return pa.RecordBatch.from_arrays(columns, schema=KEY_SCHEMA)
 
 
 def _key(text: str) -> bytes:
-    return hashlib.blake2b(normalize(text).encode(), digest_size=_KEY_BYTES).digest()
+    return hashlib.blake2b(text.encode(), digest_size=_KEY_BYTES).digest()
