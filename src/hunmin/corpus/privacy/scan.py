@@ -37,10 +37,12 @@ _SIGN = rf"[{_OPEN}] ?(?:[aA][tT]|앳) ?[{_CLOSE}]"
 _SIGNS = re.compile(
     rf"[@＠골{_OPEN}](?:(?<=[@＠])|(?<=골)뱅이|(?<=[{_OPEN}]) ?(?:[aA][tT]|앳) ?[{_CLOSE}])"
 )
+_SIGN_END = re.compile(rf"[aA][tT] ?[{_CLOSE}]")
 _SIGN_IN_WORDS = re.compile(r" (?:at|AT) [A-Za-z0-9-]{2,63}(?: [A-Za-z0-9-]+){0,4} (?:dot|DOT) ")
 _SIGN_BEFORE, _SIGN_AFTER = 110, 110
 
 _COLONS = re.compile(r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f]{0,4}:")
+_TWO_COLONS = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _COLONS_BEFORE, _COLONS_AFTER = 2, 48
 
 _MRZ = re.compile(r"[A-Z0-9<]{28,50}")
@@ -80,8 +82,9 @@ def scan_signs(text: str) -> Iterator[Window]:
 
 
 def _signs(text: str) -> Iterator[Window]:
-    for match in _SIGNS.finditer(text):
-        yield max(0, match.start() - _SIGN_BEFORE), match.end() + _SIGN_AFTER
+    if any(part in text for part in ("@", "＠", "골뱅이", "앳")) or _SIGN_END.search(text):
+        for match in _SIGNS.finditer(text):
+            yield max(0, match.start() - _SIGN_BEFORE), match.end() + _SIGN_AFTER
     if " dot " in text or " DOT " in text:
         for match in _SIGN_IN_WORDS.finditer(text):
             yield max(0, match.start() - _SIGN_BEFORE), match.end() + _SIGN_AFTER
@@ -89,7 +92,7 @@ def _signs(text: str) -> Iterator[Window]:
 
 def scan_colons(text: str) -> Iterator[Window]:
     """Yield windows around what begins like a public IPv6 address."""
-    if ":" in text:
+    if _TWO_COLONS.search(text):
         for match in _COLONS.finditer(text):
             yield max(0, match.start() - _COLONS_BEFORE), match.end() + _COLONS_AFTER
 
