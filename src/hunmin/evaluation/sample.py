@@ -47,9 +47,14 @@ def draw_documents(
         raise EmptyCorpusError(
             f"there is no document in the {split} split",
             where=documents.path,
-            hint="raise corpus.validation_fraction, or give the corpus more documents",
+            hint=f"{_hold_out(split)}, or give the corpus more documents",
         )
     return pa.Table.from_batches(batches), len(kept)
+
+
+def _hold_out(split: Split) -> str:
+    """What makes a split larger."""
+    return "drop less" if split == "train" else f"raise corpus.{split}_fraction"
 
 
 def draw_per_group(groups: npt.NDArray[np.int64], max_per_group: int | None, seed: int) -> Mask:

@@ -17,7 +17,7 @@ from hunmin.corpus.kernels import identify, normalize_text, reject_unusable, wit
 from hunmin.corpus.privacy.kernel import PersonalDataMasker
 from hunmin.corpus.sources.spec import Source
 from hunmin.corpus.spec import CorpusSpec, LanguageSpec
-from hunmin.corpus.steps.samples import MAX_CHANGES, Samples
+from hunmin.corpus.steps.samples import MAX_CHANGES_OF_BATCH, Samples
 from hunmin.corpus.tally import Tally
 from hunmin.text.cleaning import CleanText
 from hunmin.text.identification.identifier import Identifier
@@ -104,7 +104,7 @@ class Chain:
         self, original: pa.Array, cleaned: pa.RecordBatch, documents: pa.RecordBatch
     ) -> tuple[pa.RecordBatch, pa.RecordBatch]:
         """The first documents that were changed, before and after; personal data never show."""
-        rows = pc.indices_nonzero(pc.not_equal(original, cleaned["text"]))[:MAX_CHANGES]
+        rows = pc.indices_nonzero(pc.not_equal(original, cleaned["text"]))[:MAX_CHANGES_OF_BATCH]
         after = documents.take(rows)
         index = after.schema.get_field_index("text")
         before = after.set_column(index, after.schema.field(index), original.take(rows))

@@ -37,7 +37,7 @@ class Notes:
     def __init__(self, seed: int, shown: tuple[int, ...]) -> None:
         self._tally, self._samples = Tally(), Samples()
         self._guard = HoldoutGuard(seed)
-        self._shown, self._texts = shown, dict[str, str]()
+        self._shown, self._texts = shown, dict[str, dict[str, str]]()
         self._hits: list[dict[str, Any]] = []
         self._searched = 0
         self._examples: list[pa.RecordBatch] = []
@@ -47,7 +47,8 @@ class Notes:
         for address in self._shown:
             row = (address & _ROW_MASK) - first
             if address >> ROW_BITS == number and 0 <= row < batch.num_rows:
-                self._texts[str(address)] = batch["text"][row].as_py()[:_SHOWN_CHARACTERS]
+                text, source = (batch[name][row].as_py() for name in ("text", "source"))
+                self._texts[str(address)] = {"text": text[:_SHOWN_CHARACTERS], "source": source}
 
     def drop(self, rejects: pa.RecordBatch, step: str) -> None:
         """Count what a step drops."""

@@ -201,9 +201,14 @@ def _contamination(index: EvaluationIndex | None, assembled: Mapping[str, Facts]
 
 
 def _shown(decisions: Decisions, assembled: Mapping[str, Facts]) -> list[dict[str, Any]]:
-    """Size and texts of some clusters."""
-    texts = {at: text for note in assembled.values() for at, text in note["shown"].items()}
+    """Size, texts and sources of some clusters; the first text is that of the keeper."""
+    known = {at: text for note in assembled.values() for at, text in note["shown"].items()}
+    clusters = [(size, [known[str(at)] for at in addresses]) for size, addresses in decisions.shown]
     return [
-        {"size": size, "texts": [texts[str(at)] for at in addresses]}
-        for size, addresses in decisions.shown
+        {
+            "size": size,
+            "texts": [text["text"] for text in texts],
+            "sources": [text["source"] for text in texts],
+        }
+        for size, texts in clusters
     ]

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 MAX_REJECTS, MAX_CHANGES = 5, 12
+# Of one batch, so that the samples are of many kinds.
+MAX_CHANGES_OF_BATCH = 2
 _REJECT_CHARACTERS, _CHANGE_CHARACTERS, _BEFORE_CHANGE = 400, 400, 60
 _NAMES = ("id", "source", "language")
 
