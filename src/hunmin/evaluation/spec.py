@@ -13,7 +13,8 @@ class EvaluateSpec(Spec):
     """Score a model on held-out documents beside two baselines without a network."""
 
     split: Literal["validation", "test", "train"] = "validation"
-    """Documents to score. `test` is for the very end. `train` shows how much was learnt by heart; the baselines then cheat."""
+    """Documents to score. `test` is for the very end; `train` shows how much was learnt by heart,
+    and the baselines then cheat."""
     max_documents_per_language: int | None = Field(1000, ge=1)
     """Documents to score of each language, drawn at random; None for all. Raise it for narrower
     intervals."""
