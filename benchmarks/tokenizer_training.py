@@ -54,7 +54,9 @@ def read_text(folder: Path) -> Artifact:
     if (folder / MANIFEST_NAME).is_file():
         return load_artifact(folder, "documents")
     sources = [source for reading in range(READINGS) for source in _sources(reading)]
-    spec = CorpusSpec(sources=tuple(sources), validation_fraction=0.0, deduplicate=DeduplicateSpec(exact=False))
+    spec = CorpusSpec(
+        sources=tuple(sources), validation_fraction=0.0, deduplicate=DeduplicateSpec(exact=False)
+    )
     return build_corpus(spec, folder)
 
 

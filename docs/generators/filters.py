@@ -26,6 +26,10 @@ corpus:
 ## All languages
 
 """
+HEAD = (
+    "| statistic | at least | at most | judged from | reasons | source |\n"
+    "|---|--:|--:|---|---|---|\n"
+)
 BY_LANGUAGE = """
 ## By language
 
@@ -45,8 +49,7 @@ def page() -> str:
 
 
 def _table(profile: Any) -> str:
-    head = "| statistic | at least | at most | judged from | reasons | source |\n|---|--:|--:|---|---|---|\n"
-    return head + "".join(_row(name, rule) for name, rule in profile.rules.items())
+    return HEAD + "".join(_row(name, rule) for name, rule in profile.rules.items())
 
 
 def _row(name: str, rule: Any) -> str:

@@ -12,7 +12,7 @@ class GroupWithDefault(click.Group):
 
     Args:
         default: The command that is meant where the first word is none.
-        options: Those of every group.
+        **options: Those of every group.
     """
 
     def __init__(self, *, default: str, **options: Any) -> None:

@@ -108,7 +108,8 @@ def _finish(spec: CorpusSpec, outcome: Outcome, folder: Path, title: str | None)
         facts = {"privacy": {"documents": 0, "counts": {}, "sources": {}}} | facts
     _write_json(folder / "statistics.json", facts)
     _write_json(folder / "samples.json", outcome.samples)
-    (folder / "README.md").write_text(data_card(facts, title=title or "Documents"), encoding="utf-8")
+    card = data_card(facts, title=title or "Documents")
+    (folder / "README.md").write_text(card, encoding="utf-8")
     if title is not None:
         write_report(folder, facts, outcome.samples, title=title)
     return facts

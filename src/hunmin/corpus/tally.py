@@ -39,7 +39,7 @@ class Tally:
             name: Counts `NAME documents`, `NAME characters` and `NAME bytes`.
             batch: With `text` and the columns of `by`.
             by: Columns of strings whose values are the first parts of the key.
-            key: The last parts.
+            *key: The last parts.
         """
         if batch.num_rows == 0:
             return

@@ -170,7 +170,8 @@ def test_empty_corpus_says_what_was_read(tmp_path: Path) -> None:
 def test_ids_stay_unique_without_deduplication(tmp_path: Path) -> None:
     file = write_jsonl(tmp_path / "a.jsonl", [{"text": "같은 글"}] * 5)
     artifact = build_corpus(
-        spec_of(file, deduplicate=DeduplicateSpec(exact=False), validation_fraction=0), tmp_path / "out"
+        spec_of(file, deduplicate=DeduplicateSpec(exact=False), validation_fraction=0),
+        tmp_path / "out",
     )
     assert len(ids(artifact, "train")) == artifact.facts["total"]["documents"] == 5
 

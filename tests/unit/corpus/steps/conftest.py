@@ -60,7 +60,9 @@ def folder(
     ]
     rows.append({"id": "call", "text": f"{petitions[300]}\n연락은 010-1234-5678 로 주세요."})
     rows.append({"id": "short", "text": "짧다"})
-    rows.append({"id": "english", "text": "This is a page in English, which nobody asked for. " * 5})
+    rows.append(
+        {"id": "english", "text": "This is a page in English, which nobody asked for. " * 5}
+    )
     draw.shuffle(rows)
     write_lines(folder / "petitions.jsonl", rows)
     write_lines(folder / "copies.jsonl", [{"text": text} for text in petitions[100:130]])
