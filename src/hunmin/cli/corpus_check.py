@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 
-@click.command("check")
+@click.command("check", short_help="Evaluation items in documents, or behind a model.")
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option(
     "--sets",
@@ -80,15 +80,18 @@ def command(
     whatever became of spaces and case: the same search as `corpus.decontaminate` in a recipe, which
     drops such documents while a corpus is built. Ends with 0 also if some are found.
     """
-    from hunmin.core.artifact import check_output
-    from hunmin.corpus.decontamination.check import CHECK_KIND, check_documents, write_check
+    from hunmin.corpus.decontamination.check import (
+        check_documents,
+        check_report_folder,
+        write_check,
+    )
     from hunmin.corpus.decontamination.check_text import report, terminal_lines
     from hunmin.corpus.decontamination.lineage import documents_behind
     from hunmin.corpus.decontamination.sets import read_sets
 
     documents = documents_behind(artifact)
     if out is not None:
-        check_output(out, CHECK_KIND, documents)
+        check_report_folder(out, documents)
     wanted = read_sets(sets, unit=unit)  # type: ignore[arg-type]
     check = check_documents(
         documents,

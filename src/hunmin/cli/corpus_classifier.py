@@ -10,7 +10,9 @@ import click
 from hunmin.cli.many_values import ManyValuesCommand
 
 
-@click.command("classifier", cls=ManyValuesCommand)
+@click.command(
+    "classifier", cls=ManyValuesCommand, short_help="A filter from good and bad examples."
+)
 @click.option(
     "--good",
     multiple=True,
@@ -111,6 +113,8 @@ def command(
     from hunmin.corpus.filters.train_text import report, terminal_lines
     from hunmin.corpus.sources.named import Limits, read_named
 
+    if keep_of and keep_share is None:
+        raise click.UsageError("--keep-of says of what --keep-share keeps a share: give both")
     if out is not None:
         check_classifier_folder(out)
     choice = ThresholdChoice(keep_share, (), precision)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hunmin.corpus.privacy.stream import StreamMasker
 
 
-@click.command("mask")
+@click.command("mask", short_help="Mask the personal data in a text.")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True), default="-")
 @click.option(
     "--types",

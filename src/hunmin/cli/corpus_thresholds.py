@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 
-@click.command("thresholds")
+@click.command("thresholds", short_help="Filters for a language, from text that you trust.")
 @click.argument("trusted", nargs=-1, required=True, metavar="[NAME=]PATH[:FIELD]...")
 @click.option("--language", required=True, metavar="TAG", help="BCP 47 tag, such as sw or az-Latn.")
 @click.option(
@@ -97,25 +97,24 @@ def command(
     Shown is what each rule drops by itself of the trusted documents and of other text. Look through
     the file: it is a proposal, every number can be changed by hand.
     """
-    from hunmin.corpus.filters.trial import try_thresholds
+    from hunmin.corpus.filters.trial import of_language, try_thresholds
     from hunmin.corpus.filters.trial_text import (
         check_thresholds_path,
         terminal_lines,
         write_thresholds,
     )
     from hunmin.corpus.sources.named import Limits, read_named
-    from hunmin.text.languages import base_language, language_name, normalize_tag
+    from hunmin.text.languages import language_name, normalize_tag
 
     tag = normalize_tag(language)
     if out is not None:
         check_thresholds_path(out)
     limits = Limits(max_bytes)
     good = read_named(trusted, unit=unit, language=tag, limits=limits)  # type: ignore[arg-type]
-    good = [text for text in good if base_language(text.language) == base_language(tag)]
     other = read_named(against, unit=unit, limits=limits)  # type: ignore[arg-type]
     trial = try_thresholds(
         tag,
-        good,
+        of_language(good, tag),
         other,
         kind=kind,  # type: ignore[arg-type]
         quantile=quantile,

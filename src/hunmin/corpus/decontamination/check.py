@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from hunmin.core.artifact import Artifact, write_artifact
-from hunmin.core.errors import EmptyCorpusError
+from hunmin.core.artifact import Artifact, check_output, write_artifact
+from hunmin.core.errors import ArtifactKindError, EmptyCorpusError
 from hunmin.core.progress import ProgressBar, progress
 from hunmin.corpus.decontamination.excerpt import excerpt
 from hunmin.corpus.decontamination.index import ContaminationRule, EvaluationIndex, build_index
@@ -189,6 +189,26 @@ def _by_source(found: Sequence[Found]) -> dict[str, dict[str, int]]:
     for (name, source), number in sorted(counts.items()):
         table.setdefault(name, {})[source] = number
     return table
+
+
+def check_report_folder(folder: Path, inputs: Sequence[Artifact]) -> None:
+    """Refuse, before any work, a folder whose content a report would replace.
+
+    Args:
+        folder: Where the report goes.
+        inputs: What is looked through.
+
+    Raises:
+        ArtifactKindError: Something that is no report is there.
+        InputError: The folder is one of the inputs.
+    """
+    if not folder.name:
+        raise ArtifactKindError(
+            "the folder that this runs in cannot be replaced",
+            where=folder,
+            hint="name a new folder, such as runs/NAME/check",
+        )
+    check_output(folder, CHECK_KIND, inputs)
 
 
 def write_check(

@@ -31,7 +31,7 @@ def documents_behind(path: Path) -> list[Artifact]:
         An artifact that is no longer where it was is looked for beside its descendant, so that run
         folders may be moved as a whole.
     """
-    artifact = load_artifact(path, verify=False)
+    artifact = load_artifact(path if path.name else path.absolute(), verify=False)
     found: dict[str, Artifact] = {}
     _collect(artifact, found)
     if not found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,8 @@ class EvaluationSets:
     """Items to look for."""
 
     items: Mapping[str, Mapping[str, str]]
-    """For each set its items: name -> text; a name is a hash of the text."""
+    """For each set its items: name -> text; a name is a hash of the text,
+    with a number for those that are repeated."""
     min_share: float | None
     """Share of an item that must stand in a document, if a recipe says it."""
 
@@ -72,12 +74,13 @@ def read_sets(written: Sequence[str], *, unit: Unit = "line") -> EvaluationSets:
             shares += [] if share is None else [share]
         else:
             sources.append(source_of(item, unit=unit))
-    items: dict[str, dict[str, str]] = {}
+    items: dict[str, list[str]] = {}
     with progress("reading evaluation sets", total=len(sources), unit="files") as bar:
         for source in sources:
-            items.setdefault(source.source_name, {}).update(_items(source))
+            items.setdefault(source.source_name, []).extend(_items(source))
             bar.advance()
-    return EvaluationSets(items, min(shares, default=None))
+    named = {name: _named(texts) for name, texts in items.items()}
+    return EvaluationSets(named, min(shares, default=None))
 
 
 def _of_recipe(path: Path) -> tuple[tuple[FilesSource, ...], float | None]:
@@ -95,13 +98,14 @@ def _of_recipe(path: Path) -> tuple[tuple[FilesSource, ...], float | None]:
     return spec.sets, None
 
 
-def _items(source: FilesSource) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for batch in FileReader(source, MAX_CHARACTERS).batches(lambda _: None):
-        columns = (batch["text"].to_pylist(), batch["reason"].to_pylist())
-        for text, reason in zip(*columns, strict=True):
-            if text.strip() and reason is None:
-                found[_name_of(text)] = text.strip()
+def _items(source: FilesSource) -> list[str]:
+    reader = FileReader(source, MAX_CHARACTERS)
+    found = [
+        text.strip()
+        for batch in reader.batches(lambda _: None)
+        for text, reason in zip(batch["text"].to_pylist(), batch["reason"].to_pylist(), strict=True)
+        if text.strip() and reason is None
+    ]
     if not found:
         raise EmptyCorpusError(
             f"the evaluation set '{source.source_name}' holds no item",
@@ -111,5 +115,12 @@ def _items(source: FilesSource) -> dict[str, str]:
     return found
 
 
-def _name_of(text: str) -> str:
-    return hashlib.blake2b(normalize(text).encode(), digest_size=_NAME_BYTES).hexdigest()
+def _named(texts: Sequence[str]) -> dict[str, str]:
+    """Items by a hash of their text; repeated ones stay, since the index counts them."""
+    seen: Counter[str] = Counter()
+    named: dict[str, str] = {}
+    for text in texts:
+        name = hashlib.blake2b(normalize(text).encode(), digest_size=_NAME_BYTES).hexdigest()
+        seen[name] += 1
+        named[name if seen[name] == 1 else f"{name}-{seen[name]}"] = text
+    return named

@@ -288,6 +288,12 @@ def check_classifier_folder(path: Path) -> None:
     Raises:
         ArtifactKindError: Something that is no classifier is there.
     """
+    if not path.name:
+        raise ArtifactKindError(
+            "the folder that this runs in cannot be replaced",
+            where=path,
+            hint="name a new folder, such as classifiers/mine",
+        )
     is_free = not path.exists() or (path.is_dir() and not any(path.iterdir()))
     if not is_free and not (path / _CLASSIFIER_FILE).is_file():
         raise ArtifactKindError(

@@ -30,7 +30,7 @@ from hunmin.corpus.filters.rules import QualityFilter
 from hunmin.corpus.filters.spec import FilterSpec
 from hunmin.corpus.filters.statistics import measure
 from hunmin.corpus.sources.named import NamedText
-from hunmin.text.languages import language_name, normalize_tag
+from hunmin.text.languages import base_language, language_name, normalize_tag
 
 Kind = Literal["auto", "documents", "pieces"]
 _MIN_DOCUMENTS = 20
@@ -183,6 +183,31 @@ def _held_out(
     documents = _together(sides[1], [length for length in proposal.documents if length])
     judge = QualityFilter(FilterSpec(profiles=(proposal.profile,)))
     return _share(judge, judge.statistics(_batch(documents, tag)), tag)
+
+
+def of_language(texts: Sequence[NamedText], language: str) -> list[NamedText]:
+    """Leave the texts of a language, whatever its script or region.
+
+    Args:
+        texts: Texts, some perhaps of a documents artifact in many languages.
+        language: BCP 47 tag.
+
+    Returns:
+        Those in the language.
+
+    Raises:
+        EmptyCorpusError: There is none.
+    """
+    base = base_language(normalize_tag(language))
+    found = [text for text in texts if base_language(text.language) == base]
+    if not found:
+        seen = sorted({text.language for text in texts})
+        raise EmptyCorpusError(
+            f"there is no text in {language_name(language)}",
+            given=", ".join(seen[:10]) + (", …" if len(seen) > 10 else ""),
+            hint="name other texts, or one of these languages",
+        )
+    return found
 
 
 def _by_source(texts: Sequence[NamedText]) -> dict[str, list[NamedText]]:

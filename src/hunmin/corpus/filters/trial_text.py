@@ -10,6 +10,7 @@ import yaml
 from hunmin.core.atomic import atomic_write_text
 from hunmin.core.errors import InputError
 from hunmin.core.tables import align_columns
+from hunmin.corpus.filters.profiles import read_profile
 from hunmin.corpus.filters.trial import RuleTrial, SampleFacts, Trial
 
 
@@ -69,9 +70,6 @@ def write_thresholds(trial: Trial, path: Path, *, origin: str) -> None:
         trial: What was proposed.
         path: Where; an older file of thresholds is replaced.
         origin: What they were made from, for the comment at the top.
-
-    Raises:
-        InputError: `path` is a folder, or its ending is not that of YAML.
     """
     profile = trial.proposal.profile
     values = profile.model_dump(exclude_defaults=True, exclude_none=True, mode="json")
@@ -98,11 +96,16 @@ def check_thresholds_path(path: Path) -> None:
             given="a folder" if path.is_dir() else path.suffix or "no ending",
             allowed="a file with the ending .yaml",
         )
-    if path.is_file() and not path.read_text("utf-8", errors="replace").lstrip().startswith(
-        ("#", "language:")
-    ):
+    if path.is_file():
+        _check_replaced(path)
+
+
+def _check_replaced(path: Path) -> None:
+    try:
+        read_profile(path)
+    except (InputError, UnicodeDecodeError) as error:
         raise InputError(
             "something else is here; thresholds would replace it",
             where=path,
             hint="choose another name, or move it away",
-        )
+        ) from error
