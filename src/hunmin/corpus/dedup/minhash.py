@@ -16,7 +16,7 @@ from hunmin.corpus.hashes import Hashes, mix
 Signatures = npt.NDArray[np.uint32]
 """Smallest hash of each text under each permutation, shape (texts, permutations)."""
 
-_BLOCK_SHINGLES = 1 << 14
+_BLOCK_SHINGLES = 1 << 16
 _HALF = np.uint64(32)
 
 
@@ -67,7 +67,7 @@ class MinHash:
             its mean. The a_k differ modulo the number of permutations (rounded up to a power of
             two), which leaves any two permutations independent but for the lowest bits, so the
             variance is that of independent ones: J(1-J)/permutations. Memory: one signature a
-            text, and blocks of 16,384 shingles.
+            text, and blocks of 65,536 shingles.
         """
         signatures = np.full((self.permutations, len(shingles)), 0xFFFFFFFF, np.uint32)
         for start in range(0, len(shingles.hashes), _BLOCK_SHINGLES):
