@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
+from importlib import resources
 
+import numpy as np
+import numpy.typing as npt
 from tokenizers import Regex
 from tokenizers.normalizers import Replace
 
@@ -28,6 +31,12 @@ SCRIPTS = (
 )
 # fmt: on
 """Scripts of living languages and some others, in the order of their codes."""
+
+LetterCounts = npt.NDArray[np.int64]
+"""Letters by script: one row a text, one column a script in the order of `SCRIPTS`."""
+NO_SCRIPT = len(SCRIPTS)
+"""Stands in `script_of_code` for characters that are no letters or marks of one script."""
+_CODES = 0x110000
 
 
 def expand_scripts(codes: Iterable[str]) -> tuple[str, ...]:
@@ -99,3 +108,41 @@ def count_scripts(texts: Iterable[str]) -> dict[str, int]:
         {script: sum(counts[c] for c in _only([script], seen)) for script in SCRIPTS}
     )
     return {script: number for script, number in by_script.most_common() if number}
+
+
+def count_letters(texts: Sequence[str]) -> LetterCounts:
+    """Count the letters and marks of each script in each text.
+
+    Args:
+        texts: Any texts.
+
+    Returns:
+        One row a text, one column a script in the order of `SCRIPTS`. Digits, punctuation and
+        marks shared between scripts are not counted.
+
+    Note:
+        Memory: 21 bytes a character of all texts together.
+    """
+    width = NO_SCRIPT + 1
+    if not texts:
+        return np.zeros((0, NO_SCRIPT), np.int64)
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
+    cells = np.repeat(np.arange(len(texts), dtype=np.int64) * width, lengths)
+    cells += script_of_code().take(codes)
+    counts = np.bincount(cells, minlength=len(texts) * width)
+    return counts.reshape(len(texts), width)[:, :NO_SCRIPT]
+
+
+@cache
+def script_of_code() -> npt.NDArray[np.uint8]:
+    """Return the position in `SCRIPTS` of each code point's script, `NO_SCRIPT` if it has none."""
+    table = np.full(_CODES, NO_SCRIPT, np.uint8)
+    source = resources.files("hunmin.text").joinpath("data/script_ranges.tsv")
+    numbers = {script: number for number, script in enumerate(SCRIPTS)}
+    for row in source.read_text("utf-8").splitlines():
+        if not row.startswith("#"):
+            first, last, script = row.split("\t")
+            table[int(first, 16) : int(last, 16) + 1] = numbers[script]
+    table.flags.writeable = False
+    return table

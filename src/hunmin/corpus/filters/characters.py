@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import unicodedata
-from importlib import resources
 
 import numpy as np
 import numpy.typing as npt
 
-from hunmin.text.scripts import SCRIPTS
+from hunmin.text.scripts import NO_SCRIPT, SCRIPTS, script_of_code
 
 NUM_CODES = 0x110000
 # From here on only tags, variation selectors and private use are assigned.
@@ -50,9 +49,9 @@ def kind_table() -> npt.NDArray[np.uint8]:
     table = np.full(NUM_CODES, BROKEN, np.uint8)
     table[_FIRST_TAG : _LAST_TAG + 1] = FORMAT
     table[:_LAST_TEXT_CODE] = [_kind(chr(code)) for code in range(_LAST_TEXT_CODE)]
-    for first, last, script in _script_ranges():
-        part = table[first : last + 1]
-        part[part == LETTER] = script_kind(script)
+    scripts = script_of_code()
+    owned = (table == LETTER) & (scripts != NO_SCRIPT)
+    table[owned] = LETTER + 1 + scripts[owned]
     for first, last in _JAMO_RANGES:
         table[first : last + 1] = JAMO
     table[[ord(character) for character in _MIDDLE_DOTS]] = PUNCTUATION
@@ -70,12 +69,6 @@ def _kind(character: str) -> int:
     if category == "Cf":
         return FORMAT
     return _CATEGORIES.get(category[0], BROKEN)
-
-
-def _script_ranges() -> list[tuple[int, int, str]]:
-    text = resources.files("hunmin.corpus.filters").joinpath("data/scripts.tsv").read_text("utf-8")
-    rows = (row.split("\t") for row in text.splitlines() if not row.startswith("#"))
-    return [(int(first, 16), int(last, 16), script) for first, last, script in rows]
 
 
 @functools.cache

@@ -3,7 +3,6 @@
 identifier.py    the language of texts, with a score and a script
 kernel.py        the same for record batches, beside what their source says
 excerpt.py       the part of a text that tells its language
-letters.py       letters of each script in many texts at once
 prior.py         from the letters to the script, from the script to candidates
 classifier.py    the Classifier protocol
 registry.py      the classifiers by name

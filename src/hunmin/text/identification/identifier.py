@@ -9,7 +9,6 @@ from typing import NamedTuple
 from hunmin.core.errors import InputError
 from hunmin.text.identification.classifier import NO_GUESS, Classifier, Guess
 from hunmin.text.identification.excerpt import excerpt, is_plain
-from hunmin.text.identification.letters import LetterCounts, count_letters
 from hunmin.text.identification.naive_bayes import Py3LangId
 from hunmin.text.identification.prior import (
     ScriptRule,
@@ -19,6 +18,7 @@ from hunmin.text.identification.prior import (
 )
 from hunmin.text.identification.thresholds import Thresholds, load_thresholds
 from hunmin.text.languages import UNDETERMINED
+from hunmin.text.scripts import LetterCounts, count_letters
 
 _HALF = 0.5
 _SURE = 1.0

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hunmin.core.yaml12 import parse_yaml
-from hunmin.text.identification.letters import LetterCounts
-from hunmin.text.scripts import SCRIPTS
+from hunmin.text.scripts import SCRIPTS, LetterCounts
 
 LATIN = "Latn"
 JAPANESE = "Jpan"

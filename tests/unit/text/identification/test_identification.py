@@ -25,12 +25,11 @@ from hunmin.text.identification.kernel import (
     differs,
 )
 from hunmin.text.identification.labels import tag_of_label
-from hunmin.text.identification.letters import count_letters
 from hunmin.text.identification.naive_bayes import Py3LangId
 from hunmin.text.identification.prior import candidates, main_scripts, script_rules
 from hunmin.text.identification.registry import load_classifier
 from hunmin.text.identification.thresholds import Thresholds, load_thresholds
-from hunmin.text.scripts import SCRIPTS, count_scripts
+from hunmin.text.scripts import SCRIPTS, count_letters, count_scripts
 
 TEXTS = {
     "ko": "오늘은 날씨가 참 좋아서 공원에 산책을 다녀왔습니다.",
