@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.corpus.steps.conftest import recipe
 
 from hunmin.core.artifact import Artifact
 from hunmin.core.errors import DiskFullError, InputError, StageFailedError
@@ -18,7 +19,6 @@ from hunmin.corpus.build import build_corpus
 from hunmin.corpus.steps.assemble import AssembleShard
 from hunmin.corpus.steps.judge import JudgeShard
 from hunmin.corpus.steps.read import ReadPart
-from tests.unit.corpus.steps.conftest import recipe
 
 KILLED = """
 import os, signal, sys

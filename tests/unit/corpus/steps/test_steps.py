@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.corpus.steps.conftest import NOTICE, recipe
 
 from hunmin.core.artifact import Artifact
 from hunmin.core.errors import EmptyCorpusError, MissingInputError
 from hunmin.corpus.build import build_corpus
 from hunmin.corpus.documents import SPLITS, read_documents, read_parts
 from hunmin.corpus.kernels import DUPLICATE, NEAR_DUPLICATE
-from tests.unit.corpus.steps.conftest import NOTICE, recipe
 
 
 def documents(artifact: Artifact) -> list[dict[str, Any]]:
