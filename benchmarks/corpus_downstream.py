@@ -23,7 +23,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -33,63 +32,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.parquet as pq
-from corpus_chain import other_pages
-from corpus_reference import DATA, read_documents
+from corpus_noise import CLEAN, HELD_OUT, NOISE, make_input
+from corpus_reference import DATA
 from harness import RESULTS, markdown_table, write_result
 
 from hunmin.core.artifact import MANIFEST_NAME, load_artifact
-from hunmin.core.hashing import seed_from
-from hunmin.corpus.dedup.planting import Change, edited, exact, padded, spaces_lost
-from hunmin.corpus.dedup.shingles import shingle
-from hunmin.corpus.dedup.truth import exact_pairs
 from hunmin.evaluation.results import SCORES_NAME
 
 FOLDER = Path("runs/corpus-downstream")
 NATS_PER_BIT = float(np.log(2))
 NUM_RESAMPLES = 2_000
 BASELINE = "raw"
-CLEAN, HELD_OUT = "clean", "held-out"
-NOISE = {"copies": 0.8, "other languages": 0.4, "menus": 0.2, "mash": 0.2}
-"""Bytes of each kind of noise, in multiples of the clean text."""
-MAX_COPIES = 40
-COPY_CHANGES: tuple[Change, ...] = (exact, edited(0.01), padded, spaces_lost(0.03))
-KEYS = (
-    "ㅁㄴㅇㄹㅎㅗㅓㅏㅣ",
-    "ㅂㅈㄷㄱㅅㅛㅕㅑㅐㅔ",
-    "ㅋㅌㅊㅍㅠㅜㅡ",
-    "asdfghjkl",
-    "qwertyuiop",
-    "zxcvbnm",
-)
-MENU = (
-    "본문 바로가기",
-    "로그인",
-    "회원가입",
-    "이용약관",
-    "개인정보처리방침",
-    "고객센터",
-    "사이트맵",
-    "무단전재 및 재배포 금지",
-    "이전 글",
-    "다음 글",
-    "목록",
-    "공유하기",
-    "댓글 쓰기",
-    "인기 글",
-    "전체 메뉴",
-    "닫기",
-    "검색",
-    "더보기",
-    "Copyright ⓒ All rights reserved.",
-    "쿠키를 사용합니다",
-    "뉴스레터 구독",
-    "장바구니",
-    "공지사항",
-    "맨 위로",
-)
-
 JUDGED: dict[str, Any] = {"language": {}, "filters": {}}
 VARIANTS: dict[str, dict[str, Any]] = {
     "raw": {"clean": False, "deduplicate": {"exact": False}},
@@ -97,114 +51,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "deduplicated": {**JUDGED, "deduplicate": {"exact": True, "near": {"threshold": 0.72}}},
     "clean": {"clean": False, "deduplicate": {"exact": False}},
 }
-
-Rows = list[dict[str, str]]
-
-
-def make_input(options: argparse.Namespace) -> Path:
-    """Write the noisy crawl, the clean pages and the held-out ones as JSON lines."""
-    folder: Path = options.folder / "input"
-    if (folder / "done").is_file():
-        return folder
-    pages = _sampled(options)
-    held_out = _held_out(pages, options.held_out)
-    names = {row["id"] for row in held_out}
-    clean = [row for row in pages if row["id"] not in names]
-    draw = random.Random(seed_from("downstream noise"))
-    budget = {kind: int(share * _num_bytes(clean)) for kind, share in NOISE.items()}
-    noise = {
-        "copies": _copies(clean, budget["copies"], draw),
-        "other languages": _other_languages(options.data, budget["other languages"], draw),
-        "menus": _menus(clean, budget["menus"], draw),
-        "mash": _mash(budget["mash"], draw),
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, rows in {CLEAN: clean, HELD_OUT: held_out, **noise}.items():
-        lines = [json.dumps(row, ensure_ascii=False) for row in rows]
-        text = "\n".join([*lines, ""])
-        (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
-    (folder / "done").touch()
-    return folder
-
-
-def _sampled(options: argparse.Namespace) -> Rows:
-    """Korean pages of all kinds, together as long as wanted."""
-    pages = [row for row in read_documents(options.data) if len(row["text"]) >= 200]
-    random.Random(seed_from("downstream pages")).shuffle(pages)
-    wanted, total = (options.megabytes + options.held_out) * 1e6, 0
-    for number, row in enumerate(pages):
-        if total >= wanted:
-            return pages[:number]
-        total += len(row["text"].encode())
-    return pages
-
-
-def _held_out(pages: Rows, megabytes: float) -> Rows:
-    """Pages that resemble no other page, as many as wanted."""
-    texts = pa.array([row["text"] for row in pages], pa.string())
-    pairs = exact_pairs(shingle(texts, ["characters"] * len(pages)), minimum=0.2)
-    alike = set(pairs.left.tolist()) | set(pairs.right.tolist())
-    chosen: Rows = []
-    for number, row in enumerate(pages):
-        if _num_bytes(chosen) >= megabytes * 1e6:
-            break
-        if number not in alike:
-            chosen.append(row)
-    return chosen
-
-
-def _num_bytes(rows: Rows) -> int:
-    return sum(len(row["text"].encode()) for row in rows)
-
-
-def _copies(clean: Rows, wanted: int, draw: random.Random) -> Rows:
-    """Copies of a few pages, few of most and many of some."""
-    rows: Rows = []
-    total = 0
-    while total < wanted:
-        page = draw.choice(clean)
-        for _ in range(min(MAX_COPIES, int(draw.paretovariate(0.8)))):
-            text = draw.choice(COPY_CHANGES)(page["text"], draw)
-            rows.append({"id": f"copy {len(rows)}", "text": text, "source": "copies"})
-            total += len(text.encode())
-    return rows
-
-
-def _other_languages(data: Path, wanted: int, draw: random.Random) -> Rows:
-    pages = [text for _, text in other_pages(data) if 200 <= len(text) <= 20_000]
-    draw.shuffle(pages)
-    return _until(wanted, "other languages", pages)
-
-
-def _menus(clean: Rows, wanted: int, draw: random.Random) -> Rows:
-    """Pages of menus, notices and the beginnings of other pages' lines."""
-    lines = [line[:24] for row in clean[:400] for line in row["text"].split("\n")[:3]]
-    texts: list[str] = []
-    for _ in range(wanted // 400):
-        size = draw.randrange(15, 60)
-        texts.append("\n".join(draw.choice(draw.choice((MENU, MENU, lines))) for _ in range(size)))
-    return _until(wanted, "menus", texts)
-
-
-def _mash(wanted: int, draw: random.Random) -> Rows:
-    """Pages that a cat on a keyboard would write."""
-    texts: list[str] = []
-    for _ in range(wanted // 200):
-        row = draw.choice(KEYS)
-        words = ("".join(draw.choices(row, k=draw.randrange(2, 12))) for _ in range(80))
-        texts.append(" ".join(words))
-    return _until(wanted, "mash", texts)
-
-
-def _until(wanted: int, source: str, texts: list[str]) -> Rows:
-    rows: Rows = []
-    total = 0
-    for text in texts:
-        if total >= wanted:
-            break
-        rows.append({"id": f"{source} {len(rows)}", "text": text, "source": source})
-        total += len(text.encode())
-    return rows
 
 
 def recipe(
@@ -245,11 +91,13 @@ def recipe(
 def hunmin(folder: Path, content: dict[str, Any], until: str, *overrides: str) -> Path:
     """Run a recipe up to a stage, unless that is done; return the stage's folder."""
     stage = {"evaluate": "report"}.get(until, until)
+    path, text = folder / "wanted.yaml", json.dumps(content, ensure_ascii=False)
+    if path.is_file() and path.read_text("utf-8") != text:
+        sys.exit(f"{folder} holds a run with other options: give another --folder, or remove it")
     if (folder / stage / MANIFEST_NAME).is_file():
         return folder / stage
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "wanted.yaml"
-    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     program = [sys.executable, "-m", "hunmin", "run", str(path), *overrides]
     command = [*program, "--run-dir", str(folder), "--until", until]
     done = subprocess.run(
@@ -283,7 +131,8 @@ class Prepared:
 def prepare(options: argparse.Namespace) -> Prepared:
     """Make the corpora, the tokenizer and the tokens."""
     folder: Path = options.folder
-    files = make_input(options)
+    files = folder / "input"
+    make_input(options.data, files, clean_mb=options.megabytes, held_out_mb=options.held_out)
     crawl = [files / f"{name}.jsonl" for name in (CLEAN, *NOISE)]
     inputs = {name: crawl if name != CLEAN else crawl[:1] for name in options.variants}
     recipes = {name: recipe(inputs[name], VARIANTS[name], options) for name in options.variants}
