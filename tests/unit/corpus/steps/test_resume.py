@@ -51,12 +51,11 @@ def killed_in(module: str, work: str, spec: Any, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("module", "work", "kind"), [("judge", "JudgeShard", JudgeShard), ("assemble", "AssembleShard", AssembleShard)]
-)  # fmt: skip
+    ("module", "work"), [("judge", "JudgeShard"), ("assemble", "AssembleShard")]
+)
 def test_a_killed_build_goes_on_where_it_was(
     module: str,
     work: str,
-    kind: Any,
     built: Artifact,
     folder: Path,
     tmp_path: Path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def test_the_flow_adds_up(built: Artifact) -> None:
     flow = built.facts["flow"]
     total = built.facts["total"]
     assert flow[0]["step"] == "read"
-    for before, after in zip(flow, flow[1:], strict=False):
+    for before, after in itertools.pairwise(flow):
         dropped = after["dropped"].values()
         assert before["documents"] - after["documents"] == sum(row["documents"] for row in dropped)
     assert flow[-1]["documents"] == total["documents"]
