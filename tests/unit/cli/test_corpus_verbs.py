@@ -88,7 +88,7 @@ def test_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert run_cli(["corpus", "check", "corpus", "--sets", "items.txt", "--out", "found"]) == 0
     captured = capsys.readouterr()
-    assert "1 items found in 1 documents" in captured.out
+    assert "1 item found in 1 document" in captured.out
     assert (folder / "found" / "report.md").is_file()
     assert run_cli(["corpus", "check", "corpus", "--sets", "mine=items.txt", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["sets"]["mine"]["found_items"] == 1

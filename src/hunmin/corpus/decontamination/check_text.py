@@ -90,10 +90,12 @@ def _scope(check: Check) -> str:
 def _verdict(check: Check) -> str:
     if not check.num_found_items:
         return "none of the items was found"
-    return (
-        f"{check.num_found_items:,} items found in {check.counts['contaminated_documents']:,} "
-        "documents"
-    )
+    documents = check.counts["contaminated_documents"]
+    return f"{_count(check.num_found_items, 'item')} found in {_count(documents, 'document')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("s" if number != 1 else "")
 
 
 def _short(text: str) -> str:
