@@ -7,9 +7,10 @@ words, so it scores text as fast as it can be hashed, and it is saved as plain n
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -72,8 +73,15 @@ class QualityClassifier:
     """Logit of a text without features."""
     threshold: float = 0.5
     """Smallest score that is kept, (0, 1)."""
-    facts: dict[str, Any] = field(default_factory=dict)
-    """How it was trained and what it scored on held-out samples."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """How it was trained and what it scored on held-out samples; any mapping will do."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "facts", MappingProxyType(dict(self.facts)))
+
+    def __reduce__(self) -> tuple[type[QualityClassifier], tuple[Any, ...]]:
+        own = (self.space, self.weights, self.bias, self.threshold, dict(self.facts))
+        return QualityClassifier, own
 
     def scores(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
         """Return how good texts are.
@@ -149,7 +157,7 @@ class QualityClassifier:
             "words": list(self.space.words),
             "bias": self.bias,
             "threshold": self.threshold,
-            "facts": self.facts,
+            "facts": dict(self.facts),
         }
         with atomic_folder(path) as draft:
             numpy.save_file({"weights": self.weights}, draft / _WEIGHTS)

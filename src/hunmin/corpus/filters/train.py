@@ -149,7 +149,11 @@ def train_from_texts(
     held_out = split_samples(_cut(samples, options), options.held_out)[1]
     classifier, told, test = _with_threshold(classifier, choice, held_out)
     evaluation = classifier.evaluate(test)
-    facts = classifier.facts | {"held_out": evaluation.as_json(), "threshold_by": told}
+    facts = {
+        **classifier.facts,
+        "held_out": evaluation.as_json(),
+        "threshold_by": told,
+    }
     return _described(
         replace(classifier, facts=facts), evaluation, told, samples, contradictory, test
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +171,11 @@ def test_minimum_of_a_quadratic() -> None:
         1e-9,
     )
     assert found == pytest.approx(target, abs=1e-6)
+
+
+def test_facts_are_read_only_and_travel(classifier: QualityClassifier) -> None:
+    with pytest.raises(TypeError):
+        classifier.facts["trained_on"] = 0  # type: ignore[index]
+    copy = pickle.loads(pickle.dumps(classifier))
+    assert dict(copy.facts) == dict(classifier.facts)
+    assert copy.scores(["한 문장"]).tolist() == classifier.scores(["한 문장"]).tolist()
