@@ -13,6 +13,7 @@ from tokenizers import Regex
 from tokenizers.normalizers import Replace
 
 from hunmin.core.errors import InputError, suggest
+from hunmin.core.yaml12 import parse_yaml
 
 # Codes that stand for several scripts written together.
 _GROUPS = {
@@ -31,6 +32,14 @@ SCRIPTS = (
 )
 # fmt: on
 """Scripts of living languages and some others, in the order of their codes."""
+
+# fmt: off
+UNSPACED_SCRIPTS = (
+    "Bopo", "Hani", "Hira", "Kana", "Khmr", "Laoo", "Mymr", "Tale", "Talu", "Tavt", "Thai", "Tibt",
+    "Yiii",
+)
+# fmt: on
+"""Scripts in which a word can end without a space after it; Hangul is not among them."""
 
 LetterCounts = npt.NDArray[np.int64]
 """Letters by script: one row a text, one column a script in the order of `SCRIPTS`."""
@@ -146,3 +155,21 @@ def script_of_code() -> npt.NDArray[np.uint8]:
             table[int(first, 16) : int(last, 16) + 1] = numbers[script]
     table.flags.writeable = False
     return table
+
+
+def unspaced_languages() -> frozenset[str]:
+    """Return the languages usually written in `UNSPACED_SCRIPTS`, as base languages."""
+    return _unspaced()[0]
+
+
+def is_unspaced_script(code: str) -> bool:
+    """Tell whether a script, or all of those that a code stands for, part no words by spaces."""
+    return code in _unspaced()[1] or set(_GROUPS.get(code, (code,))) <= set(UNSPACED_SCRIPTS)
+
+
+@cache
+def _unspaced() -> tuple[frozenset[str], frozenset[str]]:
+    """Languages, and scripts of which too little is known to count their letters."""
+    source = resources.files("hunmin.text").joinpath("data/unspaced.yaml")
+    content, _ = parse_yaml(source.read_text("utf-8"), "unspaced.yaml")
+    return frozenset(content["languages"]), frozenset(content["other_scripts"])

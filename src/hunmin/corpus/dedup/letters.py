@@ -22,17 +22,12 @@ import pyarrow.compute as pc
 
 from hunmin.core.errors import InputError, TextEncodingError
 from hunmin.corpus.hashes import Hashes, Positions, mix
-from hunmin.text.scripts import script_characters
+from hunmin.text.scripts import UNSPACED_SCRIPTS, script_characters
 
 CHUNK_BYTES = 1 << 20
 _HIDDEN, _SPACE, _LETTER, _UNSPACED, _SIGN = range(5)
 # Set in the kind of characters without which a text is in NFC.
 _MAY_COMPOSE = 8
-# Scripts in which a word can end without a space after it. Hangul is not among them.
-_UNSPACED_SCRIPTS = (
-    *("Bopo", "Hani", "Hira", "Kana", "Khmr", "Laoo", "Mymr"),
-    *("Tale", "Talu", "Tavt", "Thai", "Tibt", "Yiii"),
-)
 # Characters with an upper and a lower case stand below; nothing beyond needs folding.
 _LAST_CASED = 0x1FFFF
 # So do those that are written in several ways, behind the ideographs for compatibility.
@@ -231,7 +226,7 @@ def _kinds() -> npt.NDArray[np.uint8]:
     for block in _FORMAT_BLOCKS:
         for code in block:
             kinds[code] = _kind(chr(code))
-    unspaced = np.asarray([ord(c) for c in script_characters(_UNSPACED_SCRIPTS)])
+    unspaced = np.asarray([ord(c) for c in script_characters(UNSPACED_SCRIPTS)])
     kinds[unspaced[kinds[unspaced] == _LETTER]] = _UNSPACED
     kinds[list(_INVISIBLE)] = _HIDDEN
     kinds[_composing()] |= _MAY_COMPOSE

@@ -35,7 +35,8 @@ CHARACTERS_PER_WORD = {
     "Tibt": 4,
     "Java": 4,
 }
-"""Scripts without spaces between words, and how many characters stand for one word."""
+"""How many characters stand for one word, in those of the scripts without spaces between words (see
+`hunmin.text.scripts`) whose words have a known length, and in Javanese."""
 _TRIMS = 3
 
 

@@ -209,3 +209,26 @@ def test_a_table_finds_what_is_there(known: list[int], asked: list[int], spread:
     places, first, last = HashTable(hashes).find(np.array(asked, np.uint64) * scale)
     assert places.tolist() == [at for at, value in enumerate(asked) if value in known]
     assert (last - first).tolist() == [known.count(asked[at]) for at in places]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    values=st.lists(st.integers(0, 3), max_size=40),
+    width=st.integers(1, 6),
+    known=st.lists(st.integers(0, 35), max_size=5),
+)
+def test_windows_are_found_as_their_hashes_are(
+    values: list[int], width: int, known: list[int]
+) -> None:
+    stretches = Stretches(mix(np.array(values, np.uint64)))
+    windows = stretches.windows(width)
+    table = HashTable(np.sort(windows[[at for at in known if at < len(windows)]]))
+    found, expected = table.find_windows(stretches, width), table.find(windows)
+    assert [part.tolist() for part in found] == [part.tolist() for part in expected]
+
+
+def test_scripts_of_a_tag_decide_the_unit() -> None:
+    assert [unit_of(tag) for tag in ("zh-Latn", "en-Hans", "en-Jpan", "en-Lana", "en-Kore")] == [
+        "words",
+        *["characters"] * 4,
+    ]
