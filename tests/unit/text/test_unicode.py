@@ -7,7 +7,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hunmin.text.unicode import normalize, self_test
+from hunmin.text.unicode import normalize, normalize_many, self_test
 
 
 def test_hangul_is_composed() -> None:
@@ -26,3 +26,8 @@ def test_normalizing_twice_changes_nothing(text: str) -> None:
     assert normalize(once) == once
     assert unicodedata.is_normalized("NFC", once)
     assert once == once.strip()
+
+
+@given(st.lists(st.text(alphabet="가a\u1100\u1161e\u0301\u0323 \r\n\u2028\ufeff", max_size=6)))
+def test_many_texts_are_normalised_as_each_is(texts: list[str]) -> None:
+    assert normalize_many(texts) == [normalize(text) for text in texts]

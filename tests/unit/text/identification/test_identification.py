@@ -13,10 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hunmin.core.errors import InputError, MissingExtraError, MissingInputError
 from hunmin.text.identification.classifier import Guess
-from hunmin.text.identification.excerpt import excerpt
+from hunmin.text.identification.excerpt import excerpt, is_plain
 from hunmin.text.identification.identifier import Identifier
 from hunmin.text.identification.kernel import (
     NO_LANGUAGE,
@@ -375,3 +377,14 @@ def test_related_languages_and_unknown_ones_do_not_differ() -> None:
     assert differs("sco", "ko", "Hang", known)
     assert not differs("und", "en", "Latn", known)
     assert not differs("ko", "und", "Latn", known)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet="가나 힣あ漢é19._-@/:<>&;#\n", max_size=40))
+def test_plain_texts_have_the_letters_of_their_excerpt(text: str) -> None:
+    assert is_plain(text, 40)
+    assert (count_letters([text]) == count_letters([excerpt(text, 40)])).all()
+
+
+def test_texts_that_may_hide_letters_are_not_plain() -> None:
+    assert not any(is_plain(text, 10) for text in ("가`나`", "가 a.b", "<b>가", "가" * 11))
