@@ -86,7 +86,9 @@ class QualityFilter:
         Returns:
             STATISTICS_SCHEMA.
         """
-        lexicons = [self._judge(tag).lexicon for tag in batch["language"].to_pylist()]
+        languages = batch["language"].to_pylist()
+        known = {tag: self._judge(tag).lexicon for tag in dict.fromkeys(languages)}
+        lexicons = [known[tag] for tag in languages]
         titles = _titles(batch) if "meta" in batch.schema.names else None
         return measure(batch["text"].to_pylist(), lexicons, titles)
 
