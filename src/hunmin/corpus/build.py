@@ -110,7 +110,7 @@ def _finish(spec: CorpusSpec, outcome: Outcome, folder: Path, title: str | None)
     _write_json(folder / "samples.json", outcome.samples)
     card = data_card(facts, title=title or "Documents")
     (folder / "README.md").write_text(card, encoding="utf-8")
-    if title is not None:
+    if spec.report and title is not None:
         write_report(folder, facts, outcome.samples, title=title)
     return facts
 

@@ -127,6 +127,8 @@ class CorpusSpec(Spec):
     """Drop documents that hold items of evaluation sets."""
     seed: int = 0
     """Another seed holds out other groups."""
+    report: bool = True
+    """Write pages and plots of what was read, dropped and kept, beside the statistics."""
     engine: Literal["daft", "ray", "spark"] = "daft"
     """Where the work runs: on this machine (`daft`), or on a cluster. The result is the same."""
     address: str | None = None

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from hunmin.core.atomic import atomic_folder
 from hunmin.core.extras import require
-from hunmin.core.processes import map_in_order
+from hunmin.core.processes import Workers
 from hunmin.corpus.engines import tables
 from hunmin.corpus.engines.engine import ROWS, Frame, Kernel, Result, Task
 from hunmin.corpus.engines.results import HINT, PROBLEM, check_workers
@@ -109,14 +109,15 @@ class DaftEngine(DaftTables):
     def __init__(self, num_workers: int) -> None:
         daft = load_daft()
         super().__init__(daft, _native_runner(daft, check_workers(num_workers)))
-        self._num_workers = num_workers
+        self._workers = Workers(num_workers, problem=PROBLEM, hint=HINT)
 
     def run(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
         """Do independent tasks in processes; see `Engine.run`."""
-        yield from map_in_order(work, tasks, self._num_workers, problem=PROBLEM, hint=HINT)
+        yield from self._workers.map_in_order(work, tasks)
 
     def close(self) -> None:
-        """Nothing is left running."""
+        """End the processes of `run`."""
+        self._workers.close()
 
 
 def load_daft() -> ModuleType:
