@@ -12,7 +12,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from corpus import benchmark_tokens
+from assistant_text import benchmark_tokens
 from harness import RESULTS, interleave, markdown_table, write_result
 
 from hunmin.core.artifact import Artifact

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from corpus import benchmark_tokens
+from assistant_text import benchmark_tokens
 from harness import RESULTS, markdown_table, write_result
 
 from hunmin.core.artifact import Artifact

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import torch
+from assistant_text import benchmark_tokens
 from contenders import (
     Job,
     bare_contender,
@@ -22,7 +23,6 @@ from contenders import (
     trainer_contender,
     with_document_attention,
 )
-from corpus import benchmark_tokens
 from harness import RESULTS, Measurement, interleave, markdown_table, write_result
 
 from hunmin.data.spec import DataSpec

@@ -31,6 +31,7 @@ OLDEST_PYTHON = (3, 11)
 TELLING_CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16", "sve")
 BASE_PACKAGES = (
     "click",
+    "daft",
     "numpy",
     "pyarrow",
     "pydantic",
