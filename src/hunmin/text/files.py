@@ -1,4 +1,4 @@
-"""Text files on disk: found, unpacked on the way, decoded, line by line."""
+"""Text files on disk, on object stores and the web: unpacked on the way, decoded, line by line."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from typing import BinaryIO, cast
 
 import pyarrow as pa
 
-from hunmin.core.errors import InputError, MissingInputError, suggest
+from hunmin.core.errors import HunminError, InputError, MissingInputError, suggest
 from hunmin.text.encoding import detect_encoding
 from hunmin.text.lines import Line, read_lines
+from hunmin.text.remote.address import RemoteFile
+from hunmin.text.remote.stream import RemoteStream
 
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz"}
 """Ending of a file's name -> how it is packed."""
 Advance = Callable[[int], None]
+Location = Path | RemoteFile
+"""Where a file lies."""
 
 
 def read_text_lines(path: Path) -> Iterator[Line]:
@@ -48,38 +52,54 @@ def read_text_lines(path: Path) -> Iterator[Line]:
 
 @contextlib.contextmanager
 def opened(
-    path: Path, compression: str | None, advance: Advance | None = None
+    path: Location, compression: str | None, advance: Advance | None = None
 ) -> Iterator[BinaryIO]:
     """Open a file, unpacking it on the way.
 
     Args:
         path: The file.
         compression: gzip, zstd, bz2, xz or None.
-        advance: Is told of the bytes taken from disk.
+        advance: Is told of the bytes taken from disk or network.
 
     Yields:
         The unpacked bytes as a stream; members, frames and streams that follow each other are one.
 
     Raises:
         InputError: The compressed data is damaged or ends too early, or the file cannot be read.
+        UnreachableError: The connection to a remote file broke, and no new one could be made.
     """
-    with _open_raw(path) as raw:
+    with open_raw(path) as raw:
         counted = cast(BinaryIO, raw if advance is None else _Counted(raw, advance))
         if compression is None:
             yield counted
             return
-        if path.is_file() and path.stat().st_size == 0:
+        if is_empty(path):
             raise _damaged(path, compression, "the file is empty")
         try:
             with _unpacked(counted, compression) as unpacked:
                 yield unpacked
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-            if isinstance(error, InputError):
+            if isinstance(error, HunminError):
                 raise
             raise _damaged(path, compression, str(error)) from error
 
 
-def _open_raw(path: Path) -> io.FileIO:
+def open_raw(path: Location, *, is_random: bool = False) -> io.RawIOBase:
+    """Open a file as it is stored.
+
+    Args:
+        path: The file.
+        is_random: It is read here and there, not from start to end.
+
+    Returns:
+        Its bytes; any place of it can be sought.
+
+    Raises:
+        MissingInputError: There is no such file.
+        InputError: It cannot be read.
+    """
+    if isinstance(path, RemoteFile):
+        return RemoteStream(path, is_random=is_random)
     try:
         return io.FileIO(path, "rb")
     except FileNotFoundError as error:
@@ -103,10 +123,22 @@ def _unpacked(stream: BinaryIO, compression: str) -> Iterator[BinaryIO]:
             yield file
 
 
-def _damaged(path: Path, compression: str, problem: str) -> InputError:
+def size_of(path: Location) -> int:
+    """Return the size of a file in bytes."""
+    return path.size if isinstance(path, RemoteFile) else path.stat().st_size
+
+
+def is_empty(path: Location) -> bool:
+    """Say whether a file holds nothing; a pipe, whose size is not known, is not empty."""
+    if isinstance(path, RemoteFile):
+        return path.size == 0
+    return path.is_file() and path.stat().st_size == 0
+
+
+def _damaged(path: Location, compression: str, problem: str) -> InputError:
     return InputError(
         f"the {compression} data is damaged: {problem}",
-        where=path,
+        where=str(path),
         hint="fetch or make the file again",
     )
 

@@ -15,6 +15,8 @@ from hunmin.corpus.sources.spec import (
     WikipediaSource,
 )
 from hunmin.corpus.spec import CorpusSpec
+from hunmin.text.files import Location
+from hunmin.text.remote.address import RemoteFile
 
 UTTERANCE_PACKAGES = ("home-assistant-intents", "hassil")
 
@@ -26,11 +28,12 @@ def describe_sources(spec: CorpusSpec) -> list[Any]:
         spec: The corpus section.
 
     Returns:
-        A JSON value: size and time of change of every file, also of evaluation sets, thresholds
-        and models; versions of packages that hold text.
+        A JSON value: size and time of change (or entity tag) of every file, also of
+        evaluation sets, thresholds and models; versions of packages that hold text.
 
     Raises:
         MissingInputError: A path does not exist.
+        UnreachableError: A server does not answer.
     """
     described = [_describe(source) for source in spec.sources if source.enabled]
     if spec.decontaminate is not None:
@@ -60,11 +63,15 @@ def _describe(source: SourceSpec) -> Any:
 
         return [_describe_file(label, path) for label, path in find_archives(source)]
     if isinstance(source, WikipediaDumpSource):
-        return [_describe_file(file.name, file) for file in [Path(source.path)] if file.exists()]
+        from hunmin.corpus.sources.wikipedia.streams import find_dump
+
+        return [_describe_file(file.name, file) for file in find_dump(source.path)]
     return [_installed_version(name) for name in UTTERANCE_PACKAGES]
 
 
-def _describe_file(label: str, path: Path) -> list[Any]:
+def _describe_file(label: str, path: Location) -> list[Any]:
+    if isinstance(path, RemoteFile):
+        return [label, path.size, path.version]
     status = path.stat()
     return [label, status.st_size, status.st_mtime_ns]
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
-from hunmin.text.files import COMPRESSIONS
+from hunmin.text.files import COMPRESSIONS, Location, size_of
 
 File = TypeVar("File")
 # Text is about so many times as large as its compressed file.
@@ -42,7 +41,7 @@ class SourceReader(Protocol):
 
 
 def pack_files(
-    files: Iterable[File], path_of: Callable[[File], Path], part_bytes: int
+    files: Iterable[File], path_of: Callable[[File], Location], part_bytes: int
 ) -> list[list[File]]:
     """Divide files into groups of about `part_bytes` of text, in their order."""
     packs: list[list[File]] = []
@@ -50,7 +49,7 @@ def pack_files(
     for file in files:
         path = path_of(file)
         is_packed = path.suffix.lower() in COMPRESSIONS or path.suffix == ".parquet"
-        size = path.stat().st_size * (_COMPRESSION if is_packed else 1)
+        size = size_of(path) * (_COMPRESSION if is_packed else 1)
         if not packs or room < size:
             packs.append([])
             room = part_bytes

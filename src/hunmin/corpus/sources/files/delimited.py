@@ -85,7 +85,7 @@ class _Feed:
     def unclosed(self) -> InputError:
         return InputError(
             f"the row that begins in line {self.row[0].number} has a quote that is never closed",
-            where=self._file.path,
+            where=str(self._file.path),
             given=self.row[0].text[:80],
             hint="if quotes are ordinary characters in this file, say `table: {quote: none}`; "
             "else repair the line",
@@ -153,4 +153,6 @@ def _wrong_column(name: str, names: list[str], file: InputFile, *, has_header: b
             "name the columns in the source, for example `fields: {text: "
             f"{max(names, key=len)}}}`; if the first row is no header: `table: {{header: false}}`"
         )
-    return InputError(problem, where=file.path, given=f"the columns {', '.join(names)}", hint=hint)
+    return InputError(
+        problem, where=str(file.path), given=f"the columns {', '.join(names)}", hint=hint
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Literal, NamedTuple
 from hunmin.core.errors import EmptyCorpusError, InputError, MissingInputError
 from hunmin.core.logs import get_logger
 from hunmin.corpus.sources.spec import FilesSource
-from hunmin.text.files import COMPRESSIONS, missing_path
+from hunmin.text.files import COMPRESSIONS, Location, missing_path
+from hunmin.text.remote.address import RemoteFile, is_address, shown
 
 Format = Literal["text", "jsonl", "json", "parquet", "csv", "tsv", "html"]
 _FORMATS: dict[str, Format] = {
@@ -24,7 +24,6 @@ _FORMATS: dict[str, Format] = {
     ".tsv": "tsv",
 }
 _ALLOWED = ".txt, .jsonl, .csv, .tsv (each also .gz, .zst, .bz2 or .xz), .parquet"
-_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 logger = get_logger(__name__)
 
 
@@ -33,7 +32,7 @@ class InputFile(NamedTuple):
 
     label: str
     """Name below the folder it was found in; part of ids and of messages in the corpus."""
-    path: Path
+    path: Location
     """Where it lies."""
     format: Format
     """How its content is laid out."""
@@ -45,7 +44,8 @@ def find_files(source: FilesSource) -> list[InputFile]:
     """Find the files of a source.
 
     Args:
-        source: Its paths may be files, folders and globs, relative to the working folder.
+        source: Its paths may be files, folders and globs, relative to the working folder, and
+            addresses.
 
     Returns:
         The files in the order of their labels, whatever the order of the paths; each once.
@@ -55,13 +55,13 @@ def find_files(source: FilesSource) -> list[InputFile]:
         EmptyCorpusError: The folders hold no file of a known format.
         InputError: A file was named whose format is not known.
     """
-    found: dict[Path, InputFile] = {}
+    found: dict[Location, InputFile] = {}
     skipped: Counter[str] = Counter()
     for path in source.paths:
         for label, file, was_named in expand_path(path):
             known = _input_file(label, file, source.format)
             if known is not None:
-                found.setdefault(file.resolve(), known)
+                found.setdefault(resolved(file), known)
             elif was_named:
                 raise _unknown_format(file)
             else:
@@ -70,7 +70,7 @@ def find_files(source: FilesSource) -> list[InputFile]:
     if not found:
         raise EmptyCorpusError(
             f"no file to read for the source '{source.source_name}'",
-            where=", ".join(source.paths),
+            where=", ".join(map(shown_path, source.paths)),
             given=names or "an empty folder",
             allowed=_ALLOWED,
             hint="name another folder, or set `format: text` to read every file as plain text",
@@ -80,17 +80,23 @@ def find_files(source: FilesSource) -> list[InputFile]:
     return sorted(found.values(), key=lambda file: (file.label, str(file.path)))
 
 
-def expand_path(path: str) -> Iterator[tuple[str, Path, bool]]:
+def expand_path(path: str) -> Iterator[tuple[str, Location, bool]]:
     """Yield label, path and whether the user named this very file.
 
     Args:
-        path: A file, a folder or a glob.
+        path: A file, a folder or a glob; also the address of one on an object store, or of a file
+            on the web.
 
     Raises:
         MissingInputError: It does not exist, or the glob matches nothing.
-        InputError: It is an address.
+        InputError: It is an address that cannot be read.
+        UnreachableError: The server does not answer.
     """
-    refuse_address(path)
+    if is_address(path):
+        from hunmin.text.remote.find import find_remote
+
+        yield from find_remote(path)
+        return
     if set(path) & set("*?["):
         root = _fixed_folder(path)
         matches = sorted(root.glob(str(Path(path).relative_to(root))))
@@ -111,22 +117,14 @@ def expand_path(path: str) -> Iterator[tuple[str, Path, bool]]:
         yield target.name, target, True
 
 
-def refuse_address(path: str) -> None:
-    """Refuse an address of an object store or the web.
+def resolved(path: Location) -> Location:
+    """Return what two paths to the same file have in common."""
+    return path if isinstance(path, RemoteFile) else path.resolve()
 
-    Args:
-        path: What the recipe names.
 
-    Raises:
-        InputError: It is an address.
-    """
-    if _ADDRESS.match(path):
-        raise InputError(
-            "addresses cannot be read, only paths on this machine",
-            where=path,
-            allowed="files, folders and globs",
-            hint="fetch the files first, or mount the store as a folder",
-        )
+def shown_path(path: str) -> str:
+    """Return a path or address as messages may show it."""
+    return shown(path) if is_address(path) else path
 
 
 def _labelled(paths: Iterable[Path], root: Path) -> Iterator[tuple[str, Path, bool]]:
@@ -145,7 +143,7 @@ def _fixed_folder(pattern: str) -> Path:
     return fixed
 
 
-def _input_file(label: str, path: Path, format_: str) -> InputFile | None:
+def _input_file(label: str, path: Location, format_: str) -> InputFile | None:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compression = COMPRESSIONS.get(suffixes[-1]) if suffixes else None
     if compression is not None:
@@ -158,7 +156,7 @@ def _input_file(label: str, path: Path, format_: str) -> InputFile | None:
     return InputFile(label, path, known, compression)
 
 
-def _unknown_format(path: Path) -> InputError:
+def _unknown_format(path: Location) -> InputError:
     hint = "set `format: text` in the source to read it as plain text"
     if ".json" in map(str.lower, path.suffixes):
         hint = (
@@ -169,7 +167,7 @@ def _unknown_format(path: Path) -> InputError:
         hint = "set `format: html` in the source to read the text of the page"
     return InputError(
         "the format of this file is not known",
-        where=path,
+        where=str(path),
         given=path.suffix or "no ending",
         allowed=_ALLOWED,
         hint=hint,

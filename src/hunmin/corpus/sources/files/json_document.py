@@ -59,7 +59,7 @@ def _whole(lines: Iterator[Line], file: InputFile) -> tuple[str, str]:
         if characters > MAX_CHARACTERS:
             raise InputError(
                 f"this JSON file is longer than {MAX_CHARACTERS >> 20} M characters",
-                where=file.path,
+                where=str(file.path),
                 hint="write one object a line: jq -c '.[]' FILE.json > FILE.jsonl",
             )
     return "\n".join(gathered), problem

@@ -115,7 +115,7 @@ def no_text_field(place: str, value: Any, file: InputFile, source: FilesSource) 
     example = max(lengths, key=lengths.__getitem__, default="NAME")
     return InputError(
         f"{place} has no field '{field}' for the text.{suggest(field, names)}",
-        where=file.path,
+        where=str(file.path),
         given=f"the fields {', '.join(names[:20]) or '(none)'}",
         hint=f"name the field in the source: `fields: {{text: {example}}}`",
     )

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hunmin.core.errors import InputError, suggest
+from hunmin.core.errors import HunminError, InputError, suggest
 from hunmin.corpus.records import Record
 from hunmin.corpus.sources.files.discover import InputFile
 from hunmin.corpus.sources.files.fields import FieldReader
 from hunmin.corpus.sources.files.paths import is_pattern, named_fields, text_fields
 from hunmin.corpus.sources.spec import FilesSource
+from hunmin.text.files import open_raw, size_of
+from hunmin.text.remote.address import RemoteFile
 
 _READ_ROWS = 4096
 
@@ -35,22 +37,32 @@ def read_parquet(
     """
     reader = FieldReader(source, file.label, "row")
     try:
-        parquet = pq.ParquetFile(file.path)
+        parquet = _opened(file)
     except (pa.ArrowException, OSError) as error:
+        if isinstance(error, HunminError):
+            raise
         raise InputError(
             f"this Parquet file cannot be read: {error}",
-            where=file.path,
+            where=str(file.path),
             hint="fetch or make the file again, or leave it out",
         ) from error
     with parquet:
         columns = _checked_columns(parquet, file, source)
-        bytes_per_row = file.path.stat().st_size / max(parquet.metadata.num_rows, 1)
+        bytes_per_row = size_of(file.path) / max(parquet.metadata.num_rows, 1)
         number = 0
         for batch in parquet.iter_batches(batch_size=_READ_ROWS, columns=columns):
             for values in batch.to_pylist():
                 yield from reader.records(values, number)
                 number += 1
             advance(int(batch.num_rows * bytes_per_row))
+
+
+def _opened(file: InputFile) -> pq.ParquetFile:
+    """Open it; of a remote file, the wanted columns of a row group are fetched in one piece."""
+    if isinstance(file.path, RemoteFile):
+        native = pa.PythonFile(open_raw(file.path, is_random=True), mode="r")
+        return pq.ParquetFile(native, pre_buffer=True)
+    return pq.ParquetFile(file.path)
 
 
 def _checked_columns(parquet: pq.ParquetFile, file: InputFile, source: FilesSource) -> list[str]:
@@ -60,7 +72,7 @@ def _checked_columns(parquet: pq.ParquetFile, file: InputFile, source: FilesSour
         if name not in schema.names:
             raise InputError(
                 f"there is no column '{name}'.{suggest(name, schema.names)}",
-                where=file.path,
+                where=str(file.path),
                 given=f"the columns {', '.join(schema.names)}",
                 hint="name the columns in the source, for example `fields: {text: content}`",
             )
@@ -81,7 +93,7 @@ def _check_text_column(schema: pa.Schema, file: InputFile, source: FilesSource) 
             continue
         raise InputError(
             f"the column '{name}' does not hold text",
-            where=file.path,
+            where=str(file.path),
             given=str(kind),
             allowed="string",
             hint="name another column with `fields: {text: NAME}`",

@@ -17,7 +17,7 @@ from hunmin.corpus.sources.files.text import read_text
 from hunmin.corpus.sources.reader import SourceReader, pack_files
 from hunmin.corpus.sources.spec import FilesSource
 from hunmin.text.encoding import detect_encoding
-from hunmin.text.files import Advance, opened
+from hunmin.text.files import Advance, opened, size_of
 from hunmin.text.lines import Line, read_lines
 
 LineReader = Callable[[Iterator[Line], InputFile, FilesSource], Iterator[Record]]
@@ -50,7 +50,7 @@ class FileReader(SourceReader):
         self._source, self._max_characters = source, max_characters
         self._files = find_files(source) if files is None else files
         self.name = source.source_name
-        self.total: float | None = sum(file.path.stat().st_size for file in self._files)
+        self.total: float | None = sum(size_of(file.path) for file in self._files)
 
     def split(self, part_bytes: int) -> list[SourceReader]:
         """Return a reader for every few files."""
@@ -58,7 +58,7 @@ class FileReader(SourceReader):
         return [FileReader(self._source, self._max_characters, files) for files in packs]
 
     def batches(self, advance: Advance) -> Iterator[pa.RecordBatch]:
-        """Yield all records; `advance` is told of the bytes read from disk."""
+        """Yield all records; `advance` is told of the bytes read."""
         records = itertools.chain.from_iterable(
             self._records(file, advance) for file in self._files
         )

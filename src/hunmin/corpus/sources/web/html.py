@@ -27,7 +27,7 @@ def read_html(file: InputFile, source: FilesSource, advance: Advance) -> Iterato
     Args:
         file: Where it lies.
         source: Says how it is decoded and extracted.
-        advance: Told of the bytes read from disk.
+        advance: Told of the bytes read.
 
     Yields:
         One record; a page that cannot be read comes with a reason.
@@ -41,7 +41,7 @@ def read_html(file: InputFile, source: FilesSource, advance: Advance) -> Iterato
     if page.problem and source.undecodable == "refuse":
         raise TextEncodingError(
             f"this page is not text: {page.problem}",
-            where=file.path,
+            where=str(file.path),
             hint="name its encoding (`encoding: cp949`), or say `undecodable: reject`",
         )
     text, reason, problem = "", UNDECODABLE, page.problem

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -15,14 +14,14 @@ from hunmin.core.errors import EmptyCorpusError
 from hunmin.core.extras import require
 from hunmin.core.processes import map_in_order
 from hunmin.corpus.records import Record, batched, cut_records, to_json
-from hunmin.corpus.sources.files.discover import expand_path
+from hunmin.corpus.sources.files.discover import expand_path, resolved, shown_path
 from hunmin.corpus.sources.files.fields import UNDECODABLE
 from hunmin.corpus.sources.reader import SourceReader, pack_files
 from hunmin.corpus.sources.spec import WarcSource
 from hunmin.corpus.sources.web.charset import decode_page
 from hunmin.corpus.sources.web.extract import TOO_COMPLEX, extract_text, title_of
 from hunmin.corpus.sources.web.frames import Frame, frames
-from hunmin.text.files import COMPRESSIONS, Advance, opened
+from hunmin.text.files import COMPRESSIONS, Advance, Location, opened, size_of
 
 MALFORMED, NOT_HTML, NO_SUCCESS = "malformed WARC record", "not HTML", "not a success"
 _PIECE_BYTES = 1 << 21
@@ -175,7 +174,7 @@ class WarcReader(SourceReader):
         source: WarcSource,
         max_characters: int,
         num_workers: int = 1,
-        files: Sequence[tuple[str, Path]] | None = None,
+        files: Sequence[tuple[str, Location]] | None = None,
     ) -> None:
         require("fastwarc", extra="web")
         extract_text("", source.extractor)
@@ -183,7 +182,7 @@ class WarcReader(SourceReader):
         self._files = find_archives(source) if files is None else files
         self._num_workers = num_workers
         self.name = source.source_name
-        self.total: float | None = sum(path.stat().st_size for _, path in self._files)
+        self.total: float | None = sum(size_of(path) for _, path in self._files)
 
     def split(self, part_bytes: int) -> list[SourceReader]:
         """Return a reader for every few archives; one that stays alone may use all processes."""
@@ -194,7 +193,7 @@ class WarcReader(SourceReader):
         return [WarcReader(source, max_characters, files=files) for files in packs]
 
     def batches(self, advance: Callable[[int], None]) -> Iterator[pa.RecordBatch]:
-        """Yield all records; `advance` is told of the bytes read from disk."""
+        """Yield all records; `advance` is told of the bytes read."""
         done = map_in_order(
             self._reader,
             _pieces(self._captures(advance)),
@@ -227,11 +226,11 @@ def _pieces(captures: Iterable[Capture]) -> Iterator[list[Capture]]:
         yield piece
 
 
-def find_archives(source: WarcSource) -> list[tuple[str, Path]]:
+def find_archives(source: WarcSource) -> list[tuple[str, Location]]:
     """Return label and path of the archives of a source, in the order of their labels.
 
     Args:
-        source: Its paths may be files, folders and globs.
+        source: Its paths may be files, folders, globs and addresses.
 
     Returns:
         Each archive once.
@@ -240,15 +239,15 @@ def find_archives(source: WarcSource) -> list[tuple[str, Path]]:
         MissingInputError: A path does not exist, or a glob matches nothing.
         EmptyCorpusError: The folders hold no archive.
     """
-    found: dict[Path, tuple[str, Path]] = {}
+    found: dict[Location, tuple[str, Location]] = {}
     for path in source.paths:
         for label, file, was_named in expand_path(path):
             if was_named or ".warc" in file.suffixes or ".wet" in file.suffixes:
-                found.setdefault(file.resolve(), (label, file))
+                found.setdefault(resolved(file), (label, file))
     if not found:
         raise EmptyCorpusError(
             f"no archive to read for the source '{source.source_name}'",
-            where=", ".join(source.paths),
+            where=", ".join(map(shown_path, source.paths)),
             allowed=".warc, .warc.gz, .warc.zst, .warc.wet.gz",
             hint="name another folder, or the files themselves",
         )

@@ -12,7 +12,6 @@ import pyarrow as pa
 from hunmin.core.errors import EmptyCorpusError, InputError
 from hunmin.core.processes import map_in_order
 from hunmin.corpus.records import Record, batched, cut_records, to_json
-from hunmin.corpus.sources.files.discover import refuse_address
 from hunmin.corpus.sources.reader import SourceReader
 from hunmin.corpus.sources.spec import WikipediaDumpSource
 from hunmin.corpus.sources.wikipedia.pages import (
@@ -24,9 +23,9 @@ from hunmin.corpus.sources.wikipedia.pages import (
     parse_pages,
     parse_site_info,
 )
-from hunmin.corpus.sources.wikipedia.streams import Piece, pieces
+from hunmin.corpus.sources.wikipedia.streams import Piece, find_dump, pieces
 from hunmin.corpus.sources.wikipedia.wikitext import Wikitext, wikitext_of_edition
-from hunmin.text.files import missing_path
+from hunmin.text.files import Location, missing_path, size_of
 
 FILE_NAMESPACE, CATEGORY_NAMESPACE = 6, 14
 MAX_PAGE_BYTES = 1 << 27
@@ -124,6 +123,7 @@ class WikipediaDumpReader(SourceReader):
     Raises:
         MissingInputError: There is no such file.
         InputError: The file is no dump.
+        UnreachableError: A server does not answer.
     """
 
     unit = "B"
@@ -131,12 +131,12 @@ class WikipediaDumpReader(SourceReader):
     def __init__(
         self, source: WikipediaDumpSource, max_characters: int, num_workers: int = 1
     ) -> None:
-        self._path, self._num_workers = Path(source.path), num_workers
-        refuse_address(source.path)
-        if not self._path.is_file():
-            raise _no_file(self._path)
+        found = find_dump(source.path)
+        if not found:
+            raise _no_file(Path(source.path))
+        self._path, self._num_workers = found[0], num_workers
         self.name = source.source_name
-        self.total: float | None = self._path.stat().st_size
+        self.total: float | None = size_of(self._path)
         site = _read_head(self._path)
         names = site.namespaces
         self._reader = PageReader(
@@ -185,7 +185,7 @@ class WikipediaDumpReader(SourceReader):
             raise _cut_short(self._path)
 
 
-def _read_head(path: Path) -> SiteInfo:
+def _read_head(path: Location) -> SiteInfo:
     head = b""
     for piece in pieces(path):
         head += piece.unpack()
@@ -194,7 +194,7 @@ def _read_head(path: Path) -> SiteInfo:
     if b"<mediawiki" not in head:
         raise InputError(
             "this is no dump of a wiki",
-            where=path,
+            where=str(path),
             given=head[:60].decode("utf-8", errors="replace") or "an empty file",
             allowed="XML that begins with <mediawiki>, also .bz2, .gz, .xz or .zst",
             hint="name the file …-pages-articles-multistream.xml.bz2, not its index",
@@ -214,17 +214,17 @@ def _no_file(path: Path) -> InputError:
     )
 
 
-def _endless_page(path: Path) -> InputError:
+def _endless_page(path: Location) -> InputError:
     return InputError(
         f"a page is longer than {MAX_PAGE_BYTES >> 20} MiB",
-        where=path,
+        where=str(path),
         hint="is this an export of a wiki? Fetch it again and compare its checksum",
     )
 
 
-def _cut_short(path: Path) -> InputError:
+def _cut_short(path: Location) -> InputError:
     return InputError(
         "the dump ends before its end: no </mediawiki>",
-        where=path,
+        where=str(path),
         hint="fetch it again and compare its checksum",
     )

@@ -14,25 +14,29 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hunmin.core.errors import InputError
-from hunmin.text.files import COMPRESSIONS, opened
+from hunmin.text.files import COMPRESSIONS, Location, open_raw, opened
+from hunmin.text.remote.address import RemoteFile, is_address
 
 _STREAM = re.compile(rb"BZh[1-9](?:\x31\x41\x59\x26\x53\x59|\x17\x72\x45\x38\x50\x90)")
 PIECE_BYTES = 1 << 20
 _MIN_STREAMS = 3
 _MAX_PIECE_BYTES = 1 << 22
+# Where a multistream dump has begun more streams than one by any chance.
+_PROBE_BYTES = 1 << 24
+_MARK_BYTES = 10
 
 
 class Piece(NamedTuple):
     """A stretch of a dump."""
 
-    path: Path
+    path: Location
     """The file."""
     start: int
     """Where it begins in the file; unpacked bytes have -1."""
     length: int
     """Bytes in the file."""
     data: bytes = b""
-    """Unpacked bytes, where they are at hand."""
+    """Its bytes, where they are at hand already."""
 
     def unpack(self) -> bytes:
         """Unpack the piece.
@@ -45,10 +49,12 @@ class Piece(NamedTuple):
         """
         if self.start < 0:
             return self.data
-        with self.path.open("rb") as file:
+        return b"".join(self._streams(self.data or self._packed()))
+
+    def _packed(self) -> bytes:
+        with open_raw(self.path) as file:
             file.seek(self.start)
-            packed = file.read(self.length)
-        return b"".join(self._streams(packed))
+            return file.read(self.length) or b""
 
     def _streams(self, packed: bytes) -> Iterator[bytes]:
         while packed:
@@ -69,7 +75,25 @@ class Piece(NamedTuple):
         )
 
 
-def pieces(path: Path) -> Iterator[Piece]:
+def find_dump(path: str) -> list[Location]:
+    """Return the file of a dump; none if it does not exist on this machine.
+
+    Args:
+        path: What the recipe names.
+
+    Raises:
+        MissingInputError: Nothing lies behind an address.
+        InputError: The address cannot be read.
+        UnreachableError: The server does not answer.
+    """
+    if is_address(path):
+        from hunmin.text.remote.find import remote_file
+
+        return [remote_file(path)]
+    return [Path(path)] if Path(path).is_file() else []
+
+
+def pieces(path: Location) -> Iterator[Piece]:
     """Yield a dump in pieces, in order.
 
     Args:
@@ -81,6 +105,9 @@ def pieces(path: Path) -> Iterator[Piece]:
     Raises:
         InputError: Packed data is damaged.
     """
+    if isinstance(path, RemoteFile):
+        yield from _fetched_pieces(path)
+        return
     starts = stream_starts(path) if path.suffix.lower() == ".bz2" else []
     if len(starts) < _MIN_STREAMS:
         yield from _unpacked_pieces(path)
@@ -101,7 +128,54 @@ def stream_starts(path: Path) -> list[int]:
         return [match.start() for match in _STREAM.finditer(data)]
 
 
-def _unpacked_pieces(path: Path) -> Iterator[Piece]:
+def _fetched_pieces(path: RemoteFile) -> Iterator[Piece]:
+    """The same pieces, found as the file passes by: it is fetched once, and by this process."""
+    with open_raw(path) as file:
+        window = _Window(path, file.read(_PROBE_BYTES) or b"")
+        is_bz2 = path.suffix.lower() == ".bz2"
+        if not is_bz2 or len(_STREAM.findall(window.data)) < _MIN_STREAMS:
+            yield from _unpacked_pieces(path)
+            return
+        while True:
+            yield from window.pieces()
+            more = file.read(_MAX_PIECE_BYTES) or b""
+            if not more:
+                break
+            window.data += more
+        yield from window.rest()
+
+
+class _Window:
+    """The part of a packed file that is at hand."""
+
+    def __init__(self, path: RemoteFile, data: bytes) -> None:
+        self._path, self.data, self._offset = path, bytearray(data), 0
+        self._is_first = True
+        self._searched = 1
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield what ends where a stream begins."""
+        while match := _STREAM.search(self.data, self._searched):
+            if self._is_first or match.start() >= PIECE_BYTES // 4:
+                yield self._take(match.start())
+            else:
+                self._searched = match.start() + 1
+        self._searched = max(self._searched, len(self.data) - _MARK_BYTES + 1)
+
+    def rest(self) -> Iterator[Piece]:
+        """Yield what is left at the end of the file."""
+        if self.data:
+            yield self._take(len(self.data))
+
+    def _take(self, length: int) -> Piece:
+        piece = Piece(self._path, self._offset, length, bytes(self.data[:length]))
+        del self.data[:length]
+        self._offset += length
+        self._is_first, self._searched = False, 1
+        return piece
+
+
+def _unpacked_pieces(path: Location) -> Iterator[Piece]:
     compression = COMPRESSIONS.get(path.suffix.lower())
     taken = 0
 

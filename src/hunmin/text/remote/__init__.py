@@ -1,0 +1,1 @@
+"""Files on object stores and the web, read as if they lay on this machine."""
