@@ -10,6 +10,7 @@ import pytest
 from tests.support.recipes import write_texts
 
 from hunmin.cli.main import run_cli
+from hunmin.core.artifact import load_artifact
 from hunmin.core.yaml12 import parse_yaml
 from hunmin.pipeline.recipe import read_recipe
 
@@ -20,6 +21,11 @@ PAGES = sorted((REPOSITORY / "docs").rglob("*.md"))
 RUN_ELSEWHERE = {"quickstart.yaml", "quickstart-text.yaml"}
 # Recipes for a tokenizer alone.
 TOKENIZERS = {"tokenizer.yaml"}
+# Recipes for a corpus alone, with what makes them small enough for a test.
+CORPORA = {
+    "corpus-korean.yaml": [f"corpus.sources.{place}.enabled=false" for place in (0, 1, 5)],
+    "corpus-japanese.yaml": ["corpus.sources.0.enabled=false"],
+}
 # Recipes that are run here with a small model and few steps, on a folder of texts.
 RUN_SMALL = {
     "tokenizer-ablation.yaml": (
@@ -73,7 +79,23 @@ def test_recipe_says_its_cost_and_can_be_shown(
 
 
 def test_every_recipe_is_run_by_a_test() -> None:
-    assert {recipe.name for recipe in RECIPES} == RUN_ELSEWHERE | TOKENIZERS | set(RUN_SMALL)
+    assert {recipe.name for recipe in RECIPES} == {
+        *RUN_ELSEWHERE, *TOKENIZERS, *CORPORA, *RUN_SMALL
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_corpus_recipe_makes_a_corpus_with_its_report(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared_data: Path
+) -> None:
+    assert shared_data.is_dir()
+    monkeypatch.chdir(REPOSITORY)
+    command = ["corpus", "build", str(REPOSITORY / "recipes" / name), *CORPORA[name]]
+    assert run_cli([*command, "--run-dir", str(tmp_path / "run")]) == 0
+    facts = load_artifact(tmp_path / "run" / "corpus").facts
+    assert facts["total"]["documents"] > 1000
+    assert {"privacy", "duplicates", "lines", "contamination", "languages_found"} <= set(facts)
+    assert "plots/flow.svg" in (tmp_path / "run" / "corpus" / "report.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", RUN_SMALL)

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from hunmin.core.hashing import seed_from
 from hunmin.corpus.documents import DOCUMENT_SCHEMA, JUDGED_SCHEMA, REJECT_SCHEMA, Split
-from hunmin.text.unicode import normalize
+from hunmin.text.unicode import normalize_many
 
 EMPTY, TOO_SHORT = "empty", "too short"
 DUPLICATE, NEAR_DUPLICATE = "duplicate", "near duplicate"
@@ -20,8 +20,7 @@ _SEPARATOR = "\x1f"
 
 def normalize_text(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Bring the texts of a RECORD_SCHEMA batch into their canonical spelling."""
-    texts = [normalize(text) for text in batch["text"].to_pylist()]
-    return _with_column(batch, "text", texts)
+    return _with_column(batch, "text", normalize_many(batch["text"].to_pylist()))
 
 
 def reject_unusable(batch: pa.RecordBatch, *, min_characters: int) -> pa.RecordBatch:

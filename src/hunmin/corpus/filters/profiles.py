@@ -171,7 +171,7 @@ def warn_of_defaults(language: str) -> None:
     """Say once that a language has no thresholds of its own."""
     _LOGGER.warning(
         "%s has no thresholds of its own: the defaults for all languages judge it; "
-        "hunmin.corpus.filters.propose makes some from trusted text",
+        "`hunmin corpus thresholds` makes some from trusted text",
         language,
     )
 
