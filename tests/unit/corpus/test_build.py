@@ -65,7 +65,7 @@ def test_readme_and_statistics_agree(tmp_path: Path) -> None:
     assert statistics == artifact.facts
     assert statistics["languages"]["ko"]["rejects"] == {"duplicate": 3}
     readme = (artifact.path / "README.md").read_text("utf-8")
-    assert "| ko | 30 |" in readme
+    assert "| ko · Korean | 30 |" in readme
     assert "| duplicate | 3 |" in readme
 
 
