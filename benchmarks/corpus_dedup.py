@@ -103,6 +103,7 @@ def recipe(job: ReferenceJob, workers: int) -> dict[str, Any]:
         "filters": {},
         "deduplicate": {"exact": True, "near": {"threshold": 0.72}},
         "validation_fraction": 0,
+        "report": False,
         "engine": "daft",
         "num_workers": workers,
     }

@@ -21,7 +21,7 @@ from hunmin.corpus.spec import CorpusSpec, NearDuplicateSpec
 from hunmin.corpus.steps.chain import Chain, Judged, chain_of
 from hunmin.corpus.steps.read import RecordShard
 from hunmin.corpus.steps.samples import Samples
-from hunmin.corpus.steps.workspace import Facts
+from hunmin.corpus.steps.workspace import COMPRESSION, Facts
 from hunmin.corpus.tally import Tally
 
 BATCH_ROWS = 4096
@@ -84,7 +84,7 @@ class JudgeShard:
             atomic_file(judged.documents) as documents,
             atomic_file(judged.rejects) as rejects,
             atomic_file(judged.keys) as keys,
-            pq.ParquetWriter(documents, JUDGED_SCHEMA, compression="zstd") as to_documents,
+            pq.ParquetWriter(documents, JUDGED_SCHEMA, compression=COMPRESSION) as to_documents,
             pq.ParquetWriter(rejects, REJECT_SCHEMA, compression="zstd") as to_rejects,
             pq.ParquetWriter(keys, key_schema(near), compression="none") as to_keys,
         ):

@@ -15,7 +15,7 @@ from hunmin.core.progress import progress
 from hunmin.corpus.engines.engine import Engine
 from hunmin.corpus.records import RECORD_SCHEMA
 from hunmin.corpus.sources.reader import SourceReader
-from hunmin.corpus.steps.workspace import Facts, read_marker, run_tasks, write_marker
+from hunmin.corpus.steps.workspace import COMPRESSION, Facts, read_marker, run_tasks, write_marker
 
 SHARD_BYTES = 1 << 26
 SHARD_ROWS = 1 << 19
@@ -63,7 +63,7 @@ class ReadPart:
             shard = f"{name}-{number:05d}"
             table = pa.Table.from_batches(batches, RECORD_SCHEMA)
             with atomic_file(self.folder / f"{shard}.parquet") as draft:
-                pq.write_table(table, draft, compression="zstd", compression_level=1)
+                pq.write_table(table, draft, compression=COMPRESSION)
             sizes[shard] = table.nbytes
         return {"shards": sizes}
 

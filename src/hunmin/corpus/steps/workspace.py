@@ -21,6 +21,9 @@ Task = TypeVar("Task")
 Facts = dict[str, Any]
 _JOB = "job.json"
 
+COMPRESSION = "lz4"
+"""Of Parquet files that the next step reads and that are deleted then: quick rather than small."""
+
 
 @dataclass(frozen=True)
 class Workspace:
