@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
+
+from hunmin.core.errors import suggest
 
 
 class GroupWithDefault(click.Group):
@@ -20,7 +23,10 @@ class GroupWithDefault(click.Group):
         self._default = default
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the default before a word that is no command."""
+        """Put the default before a word that is no command, but looks like a file."""
         if args and args[0] not in self.commands and not args[0].startswith("-"):
+            nearest = suggest(args[0], self.commands)
+            if nearest and not Path(args[0]).exists():
+                ctx.fail(f"No such command '{args[0]}'.{nearest}")
             args = [self._default, *args]
         return super().parse_args(ctx, args)

@@ -126,6 +126,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         Every file is flushed to disk before the rename. The older folder is moved aside first, so
         a kill at any moment leaves the older or the newer one (see `recover_folder`), never a mix.
     """
+    path = _named(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     recover_folder(path)
     _remove_abandoned_drafts(path)
@@ -166,14 +167,19 @@ def _swap_in(draft: Path, path: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
+def _named(path: Path) -> Path:
+    """The same folder under its name, where the path ends in `.` or `..`."""
+    return path if path.name not in ("", "..") else path.resolve()
+
+
 def _aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.old")
 
 
 def recover_folder(path: Path) -> None:
     """Finish or undo a replacement that a kill interrupted."""
-    aside = _aside(path)
-    if not aside.exists():
+    path = _named(path)
+    if not path.name or not (aside := _aside(path)).exists():
         return
     if path.exists():
         shutil.rmtree(aside)

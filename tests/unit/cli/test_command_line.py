@@ -52,6 +52,11 @@ def test_unknown_verbs_get_a_suggestion(capsys: pytest.CaptureFixture[str]) -> N
     assert "No such verb 'trian'. Did you mean 'train'?" in capsys.readouterr().err
 
 
+def test_unknown_commands_of_a_group_get_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_cli(["corpus", "chekc"]) == 2
+    assert "No such command 'chekc'. Did you mean 'check'?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("error", "exit_code", "message"),
     [

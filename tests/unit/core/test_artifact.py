@@ -180,3 +180,15 @@ def test_a_full_disk_is_recognised_in_errors_of_other_libraries(tmp_path: Path) 
     ):
         raise RuntimeError(problem)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_folder_one_stands_in_is_an_artifact_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with write_artifact(tmp_path / "here", "documents") as draft:
+        (draft.path / "a.txt").write_text("a", encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "here")
+    assert load_artifact(Path()).manifest.kind == "documents"
+    (tmp_path / "here" / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "here" / "below")
+    assert load_artifact(Path("..")).manifest.kind == "documents"
