@@ -30,6 +30,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
     (r"NO_SUCH_KEY|RESOURCE_NOT_FOUND|HTTP status 404|NOT_FOUND|Not Found|404 Client", "missing"),
     (r"HTTP status 301|PermanentRedirect", "region"),
 )
+_QUOTED = re.compile(r"'[^']*'")
 _QUERY = re.compile(r"\?\S*=\S*")
 
 
@@ -45,7 +46,8 @@ def store_error(error: Exception, address: str) -> HunminError:
     """
     if isinstance(error, HunminError):
         return error
-    text = f"{type(error).__name__}: {error}"
+    # Without names of files, which may hold any word.
+    text = f"{type(error).__name__}: {_QUOTED.sub('', str(error))}"
     kind = next((kind for pattern, kind in _KINDS if re.search(pattern, text)), "")
     if kind == "bucket":
         return no_bucket(address)
@@ -59,7 +61,13 @@ def store_error(error: Exception, address: str) -> HunminError:
             where=shown(address),
             hint="set AWS_REGION to the bucket's region, or leave it unset to have it looked up",
         )
-    return unreachable(address, _QUERY.sub("", str(error).partition("\n")[0]))
+    return unreachable(address, _problem(error))
+
+
+def _problem(error: Exception) -> str:
+    """Return what a library says, without addresses and its own bookkeeping."""
+    line = str(error).partition("\n")[0].partition(" error_info=")[0]
+    return _QUERY.sub("", line) or type(error).__name__
 
 
 def no_bucket(address: str) -> MissingInputError:

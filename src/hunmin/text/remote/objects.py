@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,7 @@ from hunmin.text.remote import errors
 from hunmin.text.remote.address import RemoteFile
 
 _CONNECT_SECONDS, _REQUEST_SECONDS, _TRIES = 10, 30, 3
+_GS_RETRY_SECONDS = 10
 _FIRST_BLOCK_BYTES, _BLOCK_BYTES = 1 << 20, 1 << 23
 _YES = frozenset({"1", "YES", "TRUE", "ON"})
 _MAGIC = frozenset("*?[")
@@ -90,10 +92,10 @@ class ObjectStore:
         """
         path = file.address.partition("://")[2]
         source = self._call(lambda: self._files.open_input_file(path), path)
-        if source.size() != file.size:
-            given = f"{source.size():,} bytes, {file.size:,} before"
+        size = self._call(source.size, path)
+        if size != file.size:
             source.close()
-            raise errors.changed(file.address, given)
+            raise errors.changed(file.address, f"{size:,} bytes, {file.size:,} before")
         first = _FIRST_BLOCK_BYTES if stop is None else stop - start
         return ObjectBody(self._call, source, path, start, first)
 
@@ -174,7 +176,9 @@ class ObjectBody:
     def close(self) -> None:
         """Let go of the connection."""
         self._block, self._place = b"", 0
-        self._source.close()
+        # Nothing more is wanted from it, so a broken connection is no news.
+        with contextlib.suppress(OSError, pa.ArrowException):
+            self._source.close()
 
 
 def _fits(names: list[str], pattern: list[str]) -> bool:
@@ -207,7 +211,7 @@ def _open_s3(bucket: str) -> fs.FileSystem:
 
 def _open_gs(bucket: str) -> fs.FileSystem:
     emulator = os.environ.get("STORAGE_EMULATOR_HOST")
-    limit = timedelta(seconds=_REQUEST_SECONDS)
+    limit = timedelta(seconds=_GS_RETRY_SECONDS)
     if emulator:
         parts = urlsplit(emulator if "://" in emulator else f"http://{emulator}")
         return fs.GcsFileSystem(

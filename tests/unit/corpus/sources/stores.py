@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import http.server
+import json
 import re
 import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
@@ -91,8 +94,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def _send(self, content: bytes) -> None:
-        tag = hashlib.md5(content).hexdigest()
-        headers = {"ETag": f'"{tag}"', "Last-Modified": TIME, "Accept-Ranges": "bytes"}
+        headers = {"ETag": _tag(content), "Last-Modified": TIME, "Accept-Ranges": "bytes"}
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
         if asked is None or not self.store.has_ranges:
             self._body(200, content, headers)
@@ -155,6 +157,56 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             f"<IsTruncated>false</IsTruncated>{''.join(contents)}{common}</ListBucketResult>"
         )
         self._answer(200, body.encode(), {"Content-Type": "application/xml"})
+
+
+@functools.lru_cache
+def _tag(content: bytes) -> str:
+    return f'"{hashlib.md5(content).hexdigest()}"'
+
+
+class _GoogleHandler(_Handler):
+    """Knows the three questions that are asked of Google's store."""
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        query = parse_qs(parts.query)
+        bucket, _, key = parts.path.removeprefix("/storage/v1/b/").partition("/o")
+        prefix = f"{bucket}/{query.get('prefix', [''])[0]}"
+        content = self.store.files.get(f"{bucket}/{unquote(key[1:])}")
+        if bucket not in self.store.buckets:
+            self._answer(404, b'{"error": {"code": 404, "message": "bucket does not exist"}}')
+        elif "/o" not in parts.path:
+            self._json({"kind": "storage#bucket", "name": bucket, "id": bucket})
+        elif not key:
+            files = self.store.files.items()
+            items = [_object(path, data) for path, data in files if path.startswith(prefix)]
+            self._json({"kind": "storage#objects", "items": items})
+        elif content is None:
+            self._answer(404, b'{"error": {"code": 404, "message": "No such object"}}')
+        elif query.get("alt") == ["media"]:
+            self._send(content)
+        else:
+            self._json(_object(f"{bucket}/{unquote(key[1:])}", content))
+
+    def _json(self, value: object) -> None:
+        self._answer(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
+
+
+def _object(path: str, content: bytes) -> dict[str, str]:
+    bucket, _, name = path.partition("/")
+    times = dict.fromkeys(("updated", "timeCreated"), "2026-11-21T10:00:00Z")
+    numbers = {"size": str(len(content)), "generation": "1", "metageneration": "1"}
+    return {"kind": "storage#object", "name": name, "bucket": bucket} | numbers | times
+
+
+def serve_google_store(store: LocalStore, connection: Any) -> None:
+    """Serve until told to stop; for a process of its own, as the client holds Python's lock."""
+    handler = type("Handler", (_GoogleHandler,), {"store": store})
+    with _Server(("127.0.0.1", 0), handler) as server:
+        connection.send(f"http://127.0.0.1:{server.server_port}")
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        connection.recv()
+        server.shutdown()
 
 
 class _Server(http.server.ThreadingHTTPServer):

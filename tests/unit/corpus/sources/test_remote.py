@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import multiprocessing
 import pickle
 import socket
 from collections.abc import Callable, Iterator
@@ -31,10 +32,10 @@ from hunmin.text.remote.address import check_address, shown
 from hunmin.text.remote.errors import UnreachableError
 
 from . import dumps, pages
-from .stores import LocalStore, serving
+from .stores import LocalStore, serve_google_store, serving
 
 TEXTS = [
-    f"{number}번째 문서: 강은 산을 돌아 바다로 간다. {number * 7919}" for number in range(30_000)
+    f"{number}번째 문서: 강은 산을 돌아 바다로 간다. {number * 7919}" for number in range(10_000)
 ]
 LINES = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in TEXTS).encode()
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -96,7 +97,7 @@ def texts(*paths: str, **options: Any) -> list[str]:
 
 
 def as_parquet(folder: Path) -> bytes:
-    pq.write_table(pa.table({"text": TEXTS}), folder / "made.parquet", row_group_size=7000)
+    pq.write_table(pa.table({"text": TEXTS}), folder / "made.parquet", row_group_size=3000)
     return (folder / "made.parquet").read_bytes()
 
 
@@ -181,16 +182,16 @@ def test_reading_goes_on_where_the_connection_broke(
 
 def test_after_a_break_only_the_rest_is_asked_for(store: LocalStore) -> None:
     put(store, "a.jsonl", LINES)
-    store.cut_after, store.num_cuts = 1_500_000, 1
+    store.cut_after, store.num_cuts = 400_000, 1
     assert texts(address(store, "web", "a.jsonl"), encoding="latin-1")
     # One question for the length, one for a mark at the start, and the file in two pieces.
     asked = store.start_of_answers("bucket/a.jsonl")
-    assert asked[-1] == "bytes=1500000-"
+    assert asked[-1] == "bytes=400000-"
 
 
 def test_servers_without_ranges_start_again_and_nothing_comes_twice(store: LocalStore) -> None:
     put(store, "a.jsonl.gz", gzip.compress(LINES))
-    store.has_ranges, store.cut_after, store.num_cuts = False, 100_000, 2
+    store.has_ranges, store.cut_after, store.num_cuts = False, 30_000, 2
     assert texts(address(store, "web", "a.jsonl.gz")) == TEXTS
     assert store.num_cuts == 0
 
@@ -405,7 +406,7 @@ def test_archives_read_as_from_disk(
     assert "한강" in remote[0]["text"]
 
 
-MANY_PAGES = [dumps.WikiPage(f"문서 {n}", f"본문 {n} " + TEXTS[n] * 20) for n in range(700)]
+MANY_PAGES = [dumps.WikiPage(f"문서 {n}", f"본문 {n} " + TEXTS[n] * 20) for n in range(300)]
 DUMPS = {
     "d.xml": dumps.export(MANY_PAGES).encode(),
     "d.xml.gz": gzip.compress(dumps.export(MANY_PAGES).encode()),
@@ -432,7 +433,7 @@ def test_dumps_read_as_from_disk(
         for path in (str(tmp_path / name), address(store, kind, name))
     )
     assert remote == local
-    assert len(remote) == 700
+    assert len(remote) == 300
 
 
 def test_dump_that_is_not_there_is_told(store: LocalStore) -> None:
@@ -460,6 +461,30 @@ def test_the_hub_is_read_by_its_own_library(
     with pytest.raises(MissingInputError, match="no such file"):
         find_files(source("hf://datasets/me/songs"))
     stream._store.cache_clear()
+
+
+def test_googles_store_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = {"bucket/in/a.jsonl.zst": zstandard.compress(LINES), "bucket/in/b.txt": b"b"}
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    server = context.Process(target=serve_google_store, args=(LocalStore(files=held), there))
+    server.start()
+    try:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", here.recv())
+        stream._store.cache_clear()
+        assert texts("gs://bucket/in/**/*.zst") == TEXTS
+        labels = [file.label for file in find_files(source("gs://bucket/in"))]
+        assert labels == ["in/a.jsonl.zst", "in/b.txt"]
+        for where, problem in {
+            "bucket/no.txt": "no such file",
+            "b2/*.txt": "no such bucket",
+        }.items():
+            with pytest.raises(MissingInputError, match=problem):
+                find_files(source(f"gs://{where}"))
+    finally:
+        here.send("stop")
+        server.join()
+        stream._store.cache_clear()
 
 
 def test_a_corpus_is_built_from_a_store(store: LocalStore, build: Any) -> None:

@@ -13,6 +13,7 @@ from hunmin.core.errors import HunminError, InputError, MissingInputError
 from hunmin.corpus.build import build_corpus
 from hunmin.corpus.documents import read_documents
 from hunmin.corpus.sources.spec import WikipediaSource
+from hunmin.corpus.sources.wikipedia.hub import WikipediaReader
 from hunmin.corpus.spec import CorpusSpec
 
 pytest.importorskip("datasets", reason="pip install 'hunmin[hub]'")
@@ -88,3 +89,8 @@ def test_other_columns_are_told(tmp_path: Path) -> None:
     pq.write_table(pa.table({"body": ["가"]}), tmp_path / "w" / "a.parquet")
     with pytest.raises(InputError, match=r"not Wikipedia's: no column id, url, title, text"):
         build_corpus(spec_of(WikipediaSource(language="ko", path=tmp_path / "w")), tmp_path / "out")
+
+
+def test_addresses_are_for_the_files_source() -> None:
+    with pytest.raises(InputError, match=r"this machine(.|\n)*`kind: files`"):
+        WikipediaReader(WikipediaSource(language="ko", path=Path("s3://bucket/wiki")), 1000)

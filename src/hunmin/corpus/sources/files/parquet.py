@@ -50,11 +50,17 @@ def read_parquet(
         columns = _checked_columns(parquet, file, source)
         bytes_per_row = size_of(file.path) / max(parquet.metadata.num_rows, 1)
         number = 0
-        for batch in parquet.iter_batches(batch_size=_READ_ROWS, columns=columns):
+        for batch in _batches(parquet, columns):
             for values in batch.to_pylist():
                 yield from reader.records(values, number)
                 number += 1
             advance(int(batch.num_rows * bytes_per_row))
+
+
+def _batches(parquet: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Read one row group after the other: what is fetched ahead is never more than one."""
+    for group in range(parquet.num_row_groups):
+        yield from parquet.iter_batches(_READ_ROWS, row_groups=[group], columns=columns)
 
 
 def _opened(file: InputFile) -> pq.ParquetFile:

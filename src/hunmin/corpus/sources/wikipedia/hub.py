@@ -104,6 +104,13 @@ class WikipediaReader(SourceReader):
 
 
 def _local_files(folder: Path, edition: str) -> list[Path]:
+    if folder.parts and folder.parts[0].endswith(":"):
+        raise InputError(
+            "this source reads folders of this machine",
+            where="/".join(folder.parts[:2]),
+            hint="read the Parquet files with `kind: files`, which takes addresses too: "
+            f"`paths: [s3://bucket/folder]`, `license: {LICENSE}`",
+        )
     if not folder.is_dir():
         raise MissingInputError(
             "there is no such folder of Wikipedia files",
