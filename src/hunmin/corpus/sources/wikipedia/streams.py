@@ -76,10 +76,13 @@ class Piece(NamedTuple):
 
 
 def find_dump(path: str) -> list[Location]:
-    """Return the file of a dump; none if it does not exist on this machine.
+    """Find the file of a dump.
 
     Args:
         path: What the recipe names.
+
+    Returns:
+        The file; nothing if it does not exist on this machine.
 
     Raises:
         MissingInputError: Nothing lies behind an address.
