@@ -1,8 +1,9 @@
 """What a command and all the processes it starts take: CPU seconds, peak memory, wall time.
 
 CPU is exact: this process adopts the orphans among the command's descendants (Linux: "child
-subreaper"), waits for them all, and asks the system for the sum. Memory is the sum of PSS (each
-shared page counted once) over the descendants, read five times a second.
+subreaper"), waits for them all, and asks the system for the sum. Where a process lets its children
+go uncounted, as Ray does, what each was last seen to have used counts instead. Memory is the sum of
+PSS (each shared page counted once) over the descendants, read five times a second.
 """
 
 from __future__ import annotations
@@ -72,16 +73,20 @@ def measure(
         child = subprocess.Popen(
             command, env=variables, cwd=folder, stdout=output, stderr=subprocess.STDOUT
         )
-        peak = 0
+        peak, seen = 0, dict[int, float]()
         while child.poll() is None:
-            peak = max(peak, sum(map(_pss, _descendants(os.getpid()))))
+            found = _descendants(os.getpid())
+            peak = max(peak, sum(map(_pss, found)))
+            for process in found:
+                seen[process] = max(seen.get(process, 0.0), _cpu_of(process))
             time.sleep(INTERVAL)
     wall = time.perf_counter() - started
     _wait_for_the_rest()
     if child.returncode:
         text = log.read_text(encoding="utf-8", errors="replace")
         raise SystemExit(f"{' '.join(command)}\nended with {child.returncode}\n{text[-4000:]}")
-    return Usage(_cpu_of_children() - before, peak, wall)
+    cpu = max(_cpu_of_children() - before, sum(seen.values()))
+    return Usage(cpu, peak, wall)
 
 
 def _adopt_orphans() -> None:
@@ -126,6 +131,16 @@ def _descendants(root: int) -> list[int]:
         found += own
         waiting += own
     return found
+
+
+def _cpu_of(process: int) -> float:
+    """User and system time of a process so far; 0 if it has ended."""
+    try:
+        text = (PROC / str(process) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0.0
+    user, system = text.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _parent(entry: Path) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 
 import hunmin
 from hunmin.core.artifact import Artifact, check_output, load_artifact, write_artifact
-from hunmin.core.errors import InputError
+from hunmin.core.errors import EmptyCorpusError, InputError
 from hunmin.core.hashing import hash_sources
 from hunmin.core.logs import get_logger
 from hunmin.corpus.documents import DOCUMENT_SCHEMA, DOCUMENTS_KIND, SPLITS, read_parts
@@ -77,9 +78,12 @@ def build_corpus(
             outcome = run_steps(spec, workspace, engine)
         with write_artifact(output, DOCUMENTS_KIND, recipe=content) as draft:
             draft.facts = _finish(spec, outcome, draft.path, title)
-    except InputError:
-        # Another recipe or other files are needed, so nothing here is of use.
+    except EmptyCorpusError:
+        # The same recipe and files would come to the same end.
         workspace.remove()
+        raise
+    except InputError:
+        workspace.remove_if_empty()
         raise
     workspace.remove()
     return load_artifact(output, DOCUMENTS_KIND, verify=False)
@@ -120,7 +124,12 @@ def _link_parts(files: Sequence[Path], folder: Path) -> None:
     folder.mkdir()
     with_rows = (file for file in files if pq.read_metadata(file).num_rows)
     for number, file in enumerate(with_rows):
-        os.link(file, folder / f"part-{number:05d}.parquet")
+        part = folder / f"part-{number:05d}.parquet"
+        try:
+            os.link(file, part)
+        except OSError:
+            # Some file systems know no second names.
+            shutil.copyfile(file, part)
 
 
 def _hold_out_every_language(spec: CorpusSpec, outcome: Outcome, folder: Path) -> None:

@@ -19,7 +19,7 @@ from hunmin.corpus.engines.engine import Engine
 logger = get_logger(__name__)
 Task = TypeVar("Task")
 Facts = dict[str, Any]
-_JOB = "job.json"
+_JOB, _DONE = "job.json", ".done.json"
 
 COMPRESSION = "lz4"
 """Of Parquet files that the next step reads and that are deleted then: quick rather than small."""
@@ -63,6 +63,11 @@ class Workspace:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def remove_if_empty(self) -> None:
+        """Delete it if no task is done yet."""
+        if self.path.is_dir() and not any(self.path.rglob(f"*{_DONE}")):
+            self.remove()
+
     def remove(self) -> None:
         """Delete everything."""
         if self.path.is_symlink() or (self.path.exists() and not self.path.is_dir()):
@@ -94,12 +99,12 @@ class Marked(Generic[Task]):
 
 def write_marker(folder: Path, name: str, facts: Facts) -> None:
     """Say that a task is done, once all its files are written."""
-    atomic_write_text(folder / f"{name}.done.json", json.dumps(facts, ensure_ascii=False))
+    atomic_write_text(folder / f"{name}{_DONE}", json.dumps(facts, ensure_ascii=False))
 
 
 def read_marker(folder: Path, name: str) -> Facts | None:
     """Return the facts of a task that is done; None if it is not."""
-    marker = folder / f"{name}.done.json"
+    marker = folder / f"{name}{_DONE}"
     if not marker.is_file():
         return None
     facts: Facts = json.loads(marker.read_text("utf-8"))

@@ -78,6 +78,16 @@ def test_a_killed_build_goes_on_where_it_was(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "spec.json"]
 
 
+def test_an_engine_that_is_not_there_costs_no_work(
+    built: Artifact, folder: Path, tmp_path: Path
+) -> None:
+    output = killed_in("assemble", "AssembleShard", recipe(folder), tmp_path)
+    with pytest.raises(InputError, match="works on this machine"):
+        build_corpus(recipe(folder, address="auto"), output, title="Test")
+    assert (tmp_path / ".corpus.building" / "judge" / "001-00000-00000.done.json").is_file()
+    assert build_corpus(recipe(folder), output, title="Test").digest == built.digest
+
+
 def test_another_recipe_starts_anew(folder: Path, tmp_path: Path) -> None:
     output = killed_in("judge", "JudgeShard", recipe(folder, privacy=None), tmp_path)
     artifact = build_corpus(recipe(folder), output)
