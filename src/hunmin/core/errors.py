@@ -6,6 +6,7 @@ HunminError                       exit code 1: something failed
 ├── OutOfMemoryError (MemoryError)        the device or the host ran out of memory
 ├── TrainingDivergedError (ArithmeticError)   the loss is not a number any more
 ├── StageFailedError (RuntimeError)       a worker process died
+├── UnreachableError (ConnectionError)    a server does not answer; try again later
 ├── InterruptedRunError (RuntimeError)    Ctrl-C or SIGTERM; what was reported saved is saved
 └── InputError (ValueError)       exit code 2: what the user gave cannot be used
     ├── RecipeError                       a recipe does not say what it must
@@ -130,6 +131,13 @@ class TrainingDivergedError(HunminError, ArithmeticError):
 
 class StageFailedError(HunminError, RuntimeError):
     """A worker process died."""
+
+
+class UnreachableError(HunminError, ConnectionError):
+    """A server does not answer, or the connection broke; the same command may work later.
+
+    It is no error of the input: what was read so far stays of use.
+    """
 
 
 class InterruptedRunError(HunminError, RuntimeError):

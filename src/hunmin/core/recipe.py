@@ -10,6 +10,7 @@ Spec (frozen)  and  origins: key path -> file:line | command line | default
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -194,9 +195,23 @@ def _validate(
         return spec_type.model_validate(value)
     except ValidationError as error:
         lines = [
-            _problem_line(problem, value, origins, spec_type, path) for problem in error.errors()
+            _problem_line(problem, value, origins, spec_type, path) for problem in _causes(error)
         ]
         raise RecipeError("\n".join(dict.fromkeys(lines))) from error
+
+
+def _causes(error: ValidationError) -> list[Any]:
+    """The problems without those that only follow from others: a list that lost a wrong item."""
+    problems = error.errors()
+    return [
+        problem
+        for problem in problems
+        if problem["type"] != "too_short"
+        or not any(
+            other is not problem and other["loc"][: len(problem["loc"])] == problem["loc"]
+            for other in problems
+        )
+    ]
 
 
 def _problem_line(
@@ -225,9 +240,14 @@ def _explain(problem: Any, key: KeyPath, value: dict[str, Any], spec_type: type[
     if isinstance(cause, HunminError):
         return _on_one_line(cause)
     given = problem.get("input")
-    shown = "" if isinstance(given, dict) else f" (given: {given!r})"
+    shown = "" if isinstance(given, dict) else f" (given: {_without_users(repr(given))})"
     message = problem["msg"].removeprefix("Value error, ")
     return f"{message[:1].lower()}{message[1:]}{shown}"
+
+
+def _without_users(text: str) -> str:
+    """Leave users and passwords out of addresses: messages end up in logs."""
+    return re.sub(r"(?<=://)[^/@\s]*@", "", text)
 
 
 def _on_one_line(error: HunminError) -> str:

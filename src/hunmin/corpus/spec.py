@@ -11,6 +11,7 @@ from hunmin.core.spec import Spec
 from hunmin.corpus.filters.spec import FilterSpec
 from hunmin.corpus.privacy.spec import PrivacySpec
 from hunmin.corpus.sources.spec import FilesSource, SourceSpec
+from hunmin.text.remote.address import is_address
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -144,3 +145,16 @@ class CorpusSpec(Spec):
         if self.validation_fraction + self.test_fraction > 0.5:
             raise ValueError("validation and test together may hold out half of the groups")
         return self
+
+    def addresses(self) -> list[str]:
+        """Return the addresses of object stores and the web among the paths of all sources."""
+        sets = self.decontaminate.sets if self.decontaminate is not None else ()
+        paths = [str(path) for source in (*self.sources, *sets) for path in paths_of(source)]
+        return [path for path in paths if is_address(path)]
+
+
+def paths_of(source: SourceSpec) -> tuple[object, ...]:
+    """Return the paths that a source names."""
+    one = getattr(source, "path", None)
+    several: tuple[object, ...] = getattr(source, "paths", ())
+    return several if one is None else (one,)

@@ -13,6 +13,7 @@ from hunmin.data.spec import DataSpec
 from hunmin.evaluation.spec import EvaluateSpec
 from hunmin.models.spec import ModelSpec
 from hunmin.serving.samples_spec import GenerateSpec
+from hunmin.text.remote.address import check_address
 from hunmin.tokenizer.spec import TokenizerSpec
 from hunmin.training.spec import TrainSpec
 
@@ -56,5 +57,21 @@ class Recipe(Spec):
 
 
 def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> LoadedRecipe[Recipe]:
-    """Read a recipe file with overrides `key.path=value`; see `hunmin.core.recipe.load_recipe`."""
-    return load_recipe(path, Recipe, overrides)
+    """Read a recipe file with overrides `key.path=value`.
+
+    Args:
+        path: The file.
+        overrides: Items `key.path=value`.
+
+    Returns:
+        The recipe; see `hunmin.core.recipe.load_recipe`.
+
+    Raises:
+        RecipeError: It does not say what it must.
+        InputError: An address in it holds a password or a key, which every run would copy.
+    """
+    loaded = load_recipe(path, Recipe, overrides)
+    if loaded.spec.corpus is not None:
+        for address in loaded.spec.corpus.addresses():
+            check_address(address)
+    return loaded

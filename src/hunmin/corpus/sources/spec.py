@@ -11,6 +11,7 @@ from hunmin.core.spec import Spec
 from hunmin.corpus.filters.spec import FilterSpec
 from hunmin.text.encoding import check_encoding_name
 from hunmin.text.languages import UNDETERMINED, LanguageTag
+from hunmin.text.remote.address import is_address, shown
 
 SourceName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f/\\]+$")]
 
@@ -77,7 +78,8 @@ class FilesSource(Source):
     kind: Literal["files"] = "files"
     """Says that this is a source of files."""
     paths: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Files, folders (searched to the bottom) and globs (`data/**/*.txt`)."""
+    """Files, folders (searched to the bottom), globs (`data/**/*.txt`), and addresses: s3://, gs://
+    and hf:// like these, https:// of one file."""
     name: SourceName | None = None
     """Name of the source in statistics; the first path's name by default."""
     language: LanguageTag = UNDETERMINED
@@ -187,7 +189,7 @@ class WarcSource(Source):
     kind: Literal["warc"] = "warc"
     """Says that this is a source of web archives."""
     paths: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Archives (.warc, .warc.gz, .warc.zst), folders of them, and globs."""
+    """Archives (.warc, .warc.gz, .warc.zst), folders of them, globs and addresses."""
     name: SourceName | None = None
     """Name of the source in statistics; the first path's name by default."""
     language: LanguageTag = UNDETERMINED
@@ -210,6 +212,7 @@ SourceSpec = Annotated[
 
 
 def _name_of(path: str) -> str:
+    path = shown(path) if is_address(path) else path
     parts = [part for part in Path(path).parts if not set(part) & set("*?[")]
     name = parts[-1].strip("/\\") if parts else ""
     return name.split(".")[0][:64] or "files"

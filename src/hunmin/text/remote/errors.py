@@ -4,18 +4,8 @@ from __future__ import annotations
 
 import re
 
-from hunmin.core.errors import HunminError, InputError, MissingInputError
+from hunmin.core.errors import HunminError, InputError, MissingInputError, UnreachableError
 from hunmin.text.remote.address import shown
-
-
-class UnreachableError(HunminError, ConnectionError):
-    """A server does not answer, or the connection broke; the same command may work later.
-
-    It is no error of the input: what was read so far stays of use.
-    """
-
-    exit_code = 2
-
 
 # What the libraries of the stores say -> what it means. The first that fits counts.
 _KINDS: tuple[tuple[str, str], ...] = (

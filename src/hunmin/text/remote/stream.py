@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from hunmin.core.errors import UnreachableError
 from hunmin.core.logs import get_logger
 from hunmin.text.remote.address import WEB, RemoteFile, scheme_of
-from hunmin.text.remote.errors import UnreachableError
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds to wait before each new try."""

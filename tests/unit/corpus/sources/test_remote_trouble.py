@@ -9,14 +9,19 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from hunmin.core.errors import InputError, MissingInputError, TextEncodingError
+from hunmin.core.errors import (
+    InputError,
+    MissingInputError,
+    TextEncodingError,
+    UnreachableError,
+)
 from hunmin.corpus.sources.files.discover import find_files
 from hunmin.corpus.sources.files.reader import FileReader
 from hunmin.corpus.sources.spec import WikipediaDumpSource
 from hunmin.corpus.sources.wikipedia.dump import WikipediaDumpReader
+from hunmin.pipeline.recipe import read_recipe
 from hunmin.text.remote import stream
 from hunmin.text.remote.address import shown
-from hunmin.text.remote.errors import UnreachableError
 
 from .remote_files import (
     KINDS,
@@ -232,3 +237,16 @@ def test_dump_that_is_not_there_is_told(store: LocalStore) -> None:
     put(store, "in/d.xml", b"x")
     with pytest.raises(MissingInputError, match="no such file"):
         WikipediaDumpReader(WikipediaDumpSource(path="s3://bucket/in", language="ko"), 1000)
+
+
+def test_passwords_in_addresses_are_refused_and_not_told(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "name: a\ncorpus:\n  sources:\n"
+        "    - {kind: files, paths: ['https://me:hunter2@example.org/a.txt']}\n"
+        "    - {kind: wikipedia-dump, language: ko, path: 's3://b/a.bz2?secret_key=hunter2'}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(InputError, match="this address holds a user name, password") as error:
+        read_recipe(path)
+    assert "hunter2" not in str(error.value)
