@@ -79,7 +79,7 @@ def test_a_connection_that_stays_broken_is_an_error_and_no_shorter_file(
     with pytest.raises(UnreachableError, match="run the same command again") as error:
         list(reader.batches(lambda _: None))
     assert where in str(error.value)
-    assert error.value.exit_code == 2
+    assert error.value.exit_code == 1
     assert not isinstance(error.value, InputError)
 
 
@@ -134,7 +134,7 @@ def test_a_server_that_is_not_there_is_told(
     stream._store.cache_clear()
     with pytest.raises(UnreachableError, match="cannot be reached") as error:
         find_files(source(path.format(web=nowhere)))
-    assert error.value.exit_code == 2
+    assert error.value.exit_code == 1
 
 
 def test_a_server_that_never_answers_is_given_up(
