@@ -28,7 +28,8 @@ from hunmin.corpus.sources.registry import num_workers_of
 from hunmin.corpus.spec import CorpusSpec
 from hunmin.corpus.statistics import statistics_of
 from hunmin.corpus.steps.notes import count_split
-from hunmin.corpus.steps.run import Outcome, run_steps
+from hunmin.corpus.steps.outcome import Outcome
+from hunmin.corpus.steps.run import run_steps
 from hunmin.corpus.steps.workspace import Workspace
 
 logger = get_logger(__name__)

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
-from hunmin.core.errors import EmptyCorpusError
 from hunmin.corpus.decontamination.index import EvaluationIndex
-from hunmin.corpus.decontamination.report import ContaminationReport
 from hunmin.corpus.dedup.lines import RemoveRepeatedLines
 from hunmin.corpus.documents import SPLITS
 from hunmin.corpus.engines.engine import Engine
-from hunmin.corpus.holdout import HoldoutGuard
+from hunmin.corpus.sources.reader import SourceReader
 from hunmin.corpus.sources.registry import open_source
 from hunmin.corpus.spec import CorpusSpec
-from hunmin.corpus.statistics import cluster_sizes, describe_rejects
 from hunmin.corpus.steps.assemble import REJECTS, AssembleShard, AssembleTask
 from hunmin.corpus.steps.chain import chain_of
 from hunmin.corpus.steps.decisions import Decisions
@@ -26,30 +21,12 @@ from hunmin.corpus.steps.duplicates import decide
 from hunmin.corpus.steps.evaluation import index_evaluation_sets
 from hunmin.corpus.steps.judge import JudgedShard, JudgeShard
 from hunmin.corpus.steps.lines import find_repeated_lines, rule_of
-from hunmin.corpus.steps.notes import LINES, MAX_SHOWN_LINES, hits_table
+from hunmin.corpus.steps.outcome import Found, Outcome, nothing_left, outcome_of
 from hunmin.corpus.steps.read import RecordShard, read_sources
-from hunmin.corpus.steps.samples import Samples
 from hunmin.corpus.steps.workspace import Facts, Workspace, run_tasks
-from hunmin.corpus.tally import Tally
 
 # Less than this is judged sooner than other processes have started.
 _WORTH_PROCESSES = 1 << 25
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What the steps left."""
-
-    files: Mapping[str, Sequence[Path]]
-    """Parquet files by side of the split, and `rejects`."""
-    tally: Tally
-    """What was counted."""
-    samples: dict[str, Any]
-    """Examples for people to look at."""
-    facts: dict[str, Any]
-    """`duplicates`, `lines` and `contamination` of the report."""
-    guard: HoldoutGuard
-    """What is known of groups and languages."""
 
 
 def run_steps(spec: CorpusSpec, workspace: Workspace, engine: Engine) -> Outcome:
@@ -78,37 +55,28 @@ class _Steps:
         self._tasks_on: Engine | None = engine
 
     def run(self) -> Outcome:
-        spec, step = self._spec, self._workspace.step
-        readers = [(place, open_source(each, spec)) for place, each in enumerate(spec.sources)]
-        for place in range(len(spec.sources)):
-            chain_of(self._json, place)
+        readers = self._open()
         index = self._evaluation_index()
-        records = read_sources(readers, step("read"), self._engine)
+        records = read_sources(readers, self._workspace.step("read"), self._engine)
         if sum(shard.bytes for shard in records) < _WORTH_PROCESSES:
             self._tasks_on = None
         judged, notes = self._judge(records)
         shards = [shard for shard in judged if notes[shard.name]["documents"]]
         if not shards:
-            raise _nothing_left(spec, Tally(note["tally"] for note in notes.values()))
-        decisions = decide(shards, spec.deduplicate, step("duplicates"), self._engine)
+            raise nothing_left(self._spec, notes.values())
+        folder = self._workspace.step("duplicates")
+        decisions = decide(shards, self._spec.deduplicate, folder, self._engine)
         lines = self._repeated_lines(shards, decisions)
         assembled = self._assemble(shards, decisions, lines)
-        tally = Tally(note["tally"] for note in [*notes.values(), *assembled.values()])
-        if not tally.total("kept documents"):
-            raise _nothing_left(spec, tally)
-        samples = Samples(note["samples"] for note in [*notes.values(), *assembled.values()])
-        facts = {
-            "duplicates": decisions.facts | {"cluster_sizes": cluster_sizes(tally)},
-            "lines": _line_facts(tally, lines, assembled),
-            "contamination": _contamination(index, assembled),
-        }
-        return Outcome(
-            self._files(judged, assembled),
-            tally,
-            samples.state() | {"duplicates": _shown(decisions, assembled)},
-            {name: value for name, value in facts.items() if value},
-            HoldoutGuard(spec.seed, (note["guard"] for note in assembled.values())),
-        )
+        found = Found(notes, assembled, decisions, lines, index)
+        return outcome_of(self._spec, self._files(judged, assembled), found)
+
+    def _open(self) -> list[tuple[int, SourceReader]]:
+        """Open all sources and load all kernels: what is missing is told before any work."""
+        for place in range(len(self._spec.sources)):
+            chain_of(self._json, place)
+        sources = enumerate(self._spec.sources)
+        return [(place, open_source(source, self._spec)) for place, source in sources]
 
     def _evaluation_index(self) -> EvaluationIndex | None:
         if self._spec.decontaminate is None:
@@ -157,58 +125,3 @@ class _Steps:
             for side in assembled.get(shard.name, {"files": ()})["files"]:
                 files[side].append(folder / f"{shard.name}.{side}.parquet")
         return files
-
-
-def _nothing_left(spec: CorpusSpec, tally: Tally) -> EmptyCorpusError:
-    return EmptyCorpusError(
-        "no document is left",
-        where=", ".join(source.source_name for source in spec.sources),
-        given=describe_rejects(tally) or "no record at all: the files hold nothing",
-        hint="look at the files, at the settings behind the commonest reason (`min_characters`, "
-        "`language`, `filters`, …), and at `fields` for JSON, CSV and Parquet",
-    )
-
-
-def _line_facts(
-    tally: Tally, lines: pa.Table | None, assembled: Mapping[str, Facts]
-) -> dict[str, Any]:
-    if lines is None:
-        return {}
-    examples: dict[str, str] = {}
-    for note in assembled.values():
-        for line, example in note["lines"].items():
-            examples[line] = min(example, examples.get(line, example))
-    top = [
-        {"documents": row["documents"], "example": examples.get(str(row["line"]), "")}
-        for row in lines.slice(0, MAX_SHOWN_LINES).to_pylist()
-    ]
-    return {
-        "lines": len(lines),
-        "removed_characters": tally.total("lines removed characters"),
-        "documents": tally.total("lines changed documents"),
-        "dropped": tally.total("dropped documents", at1=LINES),
-        "top": top,
-    }
-
-
-def _contamination(index: EvaluationIndex | None, assembled: Mapping[str, Facts]) -> dict[str, Any]:
-    if index is None:
-        return {}
-    report = ContaminationReport(index)
-    for note in assembled.values():
-        report.add(hits_table(note["hits"]), note["searched"])
-    return report.as_json()
-
-
-def _shown(decisions: Decisions, assembled: Mapping[str, Facts]) -> list[dict[str, Any]]:
-    """Size, texts and sources of some clusters; the first text is that of the keeper."""
-    known = {at: text for note in assembled.values() for at, text in note["shown"].items()}
-    clusters = [(size, [known[str(at)] for at in addresses]) for size, addresses in decisions.shown]
-    return [
-        {
-            "size": size,
-            "texts": [text["text"] for text in texts],
-            "sources": [text["source"] for text in texts],
-        }
-        for size, texts in clusters
-    ]
