@@ -55,7 +55,9 @@ def identify(batch: pa.RecordBatch) -> pa.RecordBatch:
         The id is a hash over the source's name and the record's key, or its text if it has no key:
         never a row number, so it survives when records are added, removed or reordered.
     """
-    sources, keys, texts = (batch[name].to_pylist() for name in ("source", "key", "text"))
+    sources, keys = (batch[name].to_pylist() for name in ("source", "key"))
+    # Making Python strings of long texts costs more than their hashes.
+    texts = batch["text"].to_pylist() if batch["key"].null_count else keys
     ids = [
         _digest(source, "text", text) if key is None else _digest(source, "key", key)
         for source, key, text in zip(sources, keys, texts, strict=True)
