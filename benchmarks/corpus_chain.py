@@ -66,7 +66,7 @@ def links(index: EvaluationIndex) -> dict[str, tuple[Kernel, ...]]:
         "language": (IdentifyLanguages(),),
         "quality filters": (QualityFilter(SHORT_TEXTS_TOO),),
         "privacy": (PersonalDataMasker(),),
-        "exact key": (exact_keys,),
+        "exact key": (functools.partial(exact_keys, is_normal=True),),
         "signature": (functools.partial(sign_documents, minhash=minhash),),
         "decontamination": (functools.partial(decontaminate, index=index),),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +21,11 @@ _SEPARATOR = "\x1f"
 
 def normalize_text(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Bring the texts of a RECORD_SCHEMA batch into their canonical spelling."""
-    return _with_column(batch, "text", normalize_many(batch["text"].to_pylist()))
+    texts = batch["text"].to_pylist()
+    normal = normalize_many(texts)
+    if all(map(operator.is_, normal, texts)):
+        return batch
+    return _with_column(batch, "text", normal)
 
 
 def reject_unusable(batch: pa.RecordBatch, *, min_characters: int) -> pa.RecordBatch:

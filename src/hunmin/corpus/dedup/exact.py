@@ -12,12 +12,13 @@ from hunmin.text.unicode import normalize_many
 _KEY_BYTES = 16
 
 
-def exact_keys(batch: pa.RecordBatch) -> pa.RecordBatch:
+def exact_keys(batch: pa.RecordBatch, *, is_normal: bool = False) -> pa.RecordBatch:
     """Hash the texts of a batch, for a group-by of any engine or `key_clusters` in memory.
 
     Args:
         batch: Columns `id` and `text`, and `priority` (integers, the lowest is kept) if some
             sources go before others.
+        is_normal: Whether the texts are normalised already; their bytes are hashed as they are.
 
     Returns:
         KEY_SCHEMA, one row for each document in the order of the batch.

@@ -151,7 +151,7 @@ def document_keys(
             "priority": pa.repeat(pa.scalar(priority, pa.int32()), len(names)),
         }
     )
-    exact = exact_keys(named)
+    exact = exact_keys(named, is_normal=True)
     columns: dict[str, pa.Array] = {
         "address": pa.array(addresses),
         "id": documents["id"],

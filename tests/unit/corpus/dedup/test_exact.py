@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hunmin.corpus.dedup.clusters import KEY_SCHEMA, duplicates, key_clusters
 from hunmin.corpus.dedup.exact import exact_keys
+from hunmin.text.unicode import normalize
 
 TEXT = "훈민정음은 백성을 가르치는 바른 소리다."
 VARIANTS = [TEXT, unicodedata.normalize("NFD", TEXT), f"\n{TEXT} ", f"{TEXT}\r\n"]
@@ -53,3 +54,13 @@ def test_neither_order_nor_batches_matter(texts: list[str], cuts: int, data: st.
     parts = [exact_keys(shuffled.slice(at, cuts)) for at in range(0, len(texts), cuts)]
     whole = key_clusters(pa.Table.from_batches([exact_keys(batch)]))
     assert key_clusters(pa.Table.from_batches(parts, schema=KEY_SCHEMA)).equals(whole)
+
+
+@given(st.lists(st.text(max_size=20), max_size=8), st.integers(0, 3))
+def test_normal_texts_are_hashed_where_they_lie(texts: list[str], first: int) -> None:
+    normal = [normalize(text) for text in texts]
+    ids = [f"{number}" for number in range(len(normal))]
+    batch = pa.RecordBatch.from_pydict(
+        {"id": pa.array(ids, pa.string()), "text": pa.array(normal, pa.string())}
+    ).slice(min(first, len(normal)))
+    assert exact_keys(batch, is_normal=True).equals(exact_keys(batch))
