@@ -199,9 +199,14 @@ def exclusive(folder: Path) -> Iterator[None]:
         Nothing.
 
     Raises:
-        InputError: Another process holds it.
+        InputError: Another process holds it, or no folder can be made there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:
+        raise InputError(
+            "no folder can be made here", where=folder, hint="name another place with --run-dir"
+        ) from error
     with (folder / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -23,6 +23,19 @@ def test_a_run_folder_that_cannot_be_is_the_users_input(
     assert "name another path" in capsys.readouterr().err
 
 
+def test_a_place_that_takes_no_folders_is_the_users_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.txt").write_text("one\n\ntwo\n", encoding="utf-8")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        f"name: tiny\ncorpus: {{sources: [{{kind: files, paths: ['{tmp_path}/text.txt']}}]}}\n",
+        encoding="utf-8",
+    )
+    assert run_cli(["corpus", str(recipe), "--run-dir", "/proc/here"]) == 2
+    assert "no folder can be made here" in capsys.readouterr().err
+
+
 def test_wrong_values_are_told_each_on_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
