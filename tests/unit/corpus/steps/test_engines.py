@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.unit.corpus.steps.conftest import recipe
 
 from hunmin.core.artifact import Artifact
 from hunmin.corpus.build import build_corpus
-from tests.unit.corpus.steps.conftest import recipe
 
 
 @pytest.mark.parametrize("engine", ["ray", "spark"])
