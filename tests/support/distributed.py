@@ -8,6 +8,7 @@ torchrun would give it; `ranks_per_node` says how many of them pretend to share 
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import tempfile
@@ -20,6 +21,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+NAMESPACES = Path("/run/netns")
+_CLONE_NEWNET = 0x40000000
 _PRELOADED = (
     "pytest",
     "torch",
@@ -102,6 +105,14 @@ def _collect(started: list[tuple[BaseProcess, Connection]], deadline: float) -> 
     return results
 
 
+def enter_namespace(name: str) -> None:
+    """Move the calling thread, and those it starts later, into a network namespace."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with (NAMESPACES / name).open("rb") as handle:
+        if libc.setns(handle.fileno(), _CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), f"cannot enter network namespace {name}")
+
+
 def _rank_main(
     sender: Connection,
     size: int,
@@ -127,6 +138,8 @@ def _rank_main(
         **environment,
     }
     try:
+        if "HUNMIN_TEST_NAMESPACE" in os.environ:
+            enter_namespace(os.environ["HUNMIN_TEST_NAMESPACE"])
         if start_group:
             dist.init_process_group(
                 "gloo",
@@ -140,6 +153,6 @@ def _rank_main(
         if start_group and dist.is_initialized():
             dist.barrier()
             dist.destroy_process_group()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the test raises it again
         sender.send((False, traceback.format_exc()))
         raise SystemExit(1) from None
