@@ -21,7 +21,9 @@ from hunmin.models.optimize import optimize_model
 from hunmin.models.spec import ModelSpec
 from hunmin.training.checkpoint import CheckpointFolder
 from hunmin.training.compilation import prepare_blocks
+from hunmin.training.learner import Learner
 from hunmin.training.loop import Trainer as HunminTrainer
+from hunmin.training.loop import TrainingData
 from hunmin.training.machine import Machine
 from hunmin.training.optimizer import OptimizerSet
 from hunmin.training.plan import derive_plan
@@ -96,13 +98,18 @@ def hunmin_contender(job: Job, folder: Path, *, compile_blocks: bool) -> Callabl
     trainer = HunminTrainer(
         spec=spec,
         plan=plan,
-        model=model,
-        optimizer=OptimizerSet(spec.optimizer, model),
-        batches=job.loader(plan.sequences_per_step),
-        held_out=None,
-        token_bytes=torch.ones(job.vocab_size, dtype=torch.int64),
+        learner=Learner.alone(
+            model,
+            OptimizerSet(spec.optimizer, model),
+            job.machine,
+            chunk_tokens=spec.loss_chunk_tokens,
+        ),
+        data=TrainingData(
+            job.loader(plan.sequences_per_step),
+            None,
+            torch.ones(job.vocab_size, dtype=torch.int64),
+        ),
         checkpoints=CheckpointFolder(folder, "benchmark"),
-        machine=job.machine,
         flops_per_token=job.flops_per_token(),
         callbacks=(),
     )

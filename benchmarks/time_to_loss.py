@@ -29,7 +29,9 @@ from hunmin.models.flops import train_flops_per_token
 from hunmin.models.optimize import optimize_model
 from hunmin.models.spec import ModelSpec
 from hunmin.training.checkpoint import CheckpointFolder
-from hunmin.training.loop import Trainer
+from hunmin.training.learner import Learner
+from hunmin.training.loop import Trainer, TrainingData
+from hunmin.parallel.world import local_world
 from hunmin.training.machine import Machine, prepare_machine
 from hunmin.training.optimizer import OptimizerSet
 from hunmin.training.plan import derive_plan
@@ -68,8 +70,8 @@ class Run:
         for _ in range(STEPS_PER_TURN):
             if not self.finished:
                 result = self.trainer.step()
-        if self.finished and self.trainer.held_out is not None:
-            self.held_out_loss = self.trainer.score_held_out(self.trainer.held_out).loss
+        if self.finished and self.trainer.data.held_out is not None:
+            self.held_out_loss = self.trainer.score_held_out(self.trainer.data.held_out).loss
         print(f"{self.name:<44} step {result.step:>4}  loss {result.loss:.3f}", flush=True)
 
 
@@ -81,19 +83,24 @@ def make_run(contest: Contest, name: str, model: ModelSpec, train: TrainSpec) ->
     held_out = TokenLoader(
         contest.tokens,
         contest.data,
-        batch_size=plan.sequences_per_microbatch,
+        batch_size=plan.evaluation_sequences,
         split="validation",
     )
     trainer = Trainer(
         spec=train,
         plan=plan,
-        model=network,
-        optimizer=OptimizerSet(train.optimizer, network),
-        batches=TokenLoader(contest.tokens, contest.data, batch_size=plan.sequences_per_step),
-        held_out=held_out,
-        token_bytes=torch.ones(contest.vocab_size, dtype=torch.int64),
+        learner=Learner.alone(
+            network,
+            OptimizerSet(train.optimizer, network),
+            contest.machine,
+            chunk_tokens=train.loss_chunk_tokens,
+        ),
+        data=TrainingData(
+            TokenLoader(contest.tokens, contest.data, batch_size=plan.sequences_per_step),
+            held_out,
+            torch.ones(contest.vocab_size, dtype=torch.int64),
+        ),
         checkpoints=CheckpointFolder(Path(tempfile.gettempdir()), "benchmark"),
-        machine=contest.machine,
         flops_per_token=train_flops_per_token(config, contest.data.context),
         callbacks=(),
     )
@@ -159,7 +166,7 @@ def main() -> None:
         tokens, vocab_size = benchmark_tokens(
             Path(folder), data, options.vocab_size, utterances_per_language=options.utterances
         )
-        machine = prepare_machine(TrainSpec(), device)
+        machine = prepare_machine(TrainSpec(), local_world(device))
         runs = make_runs(Contest(tokens, data, vocab_size, machine, options))
         while any(not run.finished for run in runs):
             for run in runs:

@@ -27,6 +27,7 @@ from harness import RESULTS, Measurement, interleave, markdown_table, write_resu
 
 from hunmin.data.spec import DataSpec
 from hunmin.models.spec import ModelSpec
+from hunmin.parallel.world import local_world
 from hunmin.training.machine import Machine, measure_matmul_rate, prepare_machine
 from hunmin.training.spec import TrainSpec
 
@@ -73,7 +74,7 @@ def build_job(options: argparse.Namespace, folder: Path) -> Job:
         model=ModelSpec(preset=options.preset, size=size),
         batch_tokens=options.batch_tokens,
         microbatch_tokens=options.microbatch_tokens,
-        machine=prepare_machine(TrainSpec(), device),
+        machine=prepare_machine(TrainSpec(), local_world(device)),
         vocab_size=vocab_size,
     )
 

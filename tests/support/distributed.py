@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
+import pickle
 import tempfile
 import time
 import traceback
@@ -86,7 +87,7 @@ def _collect(started: list[tuple[BaseProcess, Connection]], deadline: float) -> 
             if not receiver.poll(max(0.1, deadline - time.monotonic())):
                 failures.append(f"rank {rank}: no result in time")
                 continue
-            is_good, value = receiver.recv()
+            is_good, value = pickle.loads(receiver.recv_bytes())
         except EOFError:
             process.join(5)
             failures.append(f"rank {rank}: ended with exit code {process.exitcode}")
@@ -149,10 +150,10 @@ def _rank_main(
                 timeout=timedelta(seconds=60),
             )
         result = function(*arguments)
-        sender.send((True, result))
+        sender.send_bytes(pickle.dumps((True, result)))
         if start_group and dist.is_initialized():
             dist.barrier()
             dist.destroy_process_group()
     except BaseException:  # noqa: BLE001 - the test raises it again
-        sender.send((False, traceback.format_exc()))
+        sender.send_bytes(pickle.dumps((False, traceback.format_exc())))
         raise SystemExit(1) from None

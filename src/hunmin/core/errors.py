@@ -6,6 +6,7 @@ HunminError                       exit code 1: something failed
 ├── OutOfMemoryError (MemoryError)        the device or the host ran out of memory
 ├── TrainingDivergedError (ArithmeticError)   the loss is not a number any more
 ├── StageFailedError (RuntimeError)       a worker process died
+├── CollectiveError (RuntimeError)        ranks that train together lost one another
 ├── UnreachableError (ConnectionError)    a server does not answer; try again later
 ├── InterruptedRunError (RuntimeError)    Ctrl-C or SIGTERM; what was reported saved is saved
 └── InputError (ValueError)       exit code 2: what the user gave cannot be used
@@ -131,6 +132,10 @@ class TrainingDivergedError(HunminError, ArithmeticError):
 
 class StageFailedError(HunminError, RuntimeError):
     """A worker process died."""
+
+
+class CollectiveError(HunminError, RuntimeError):
+    """Ranks that train together lost one another: one died, hangs, or a link is cut."""
 
 
 class UnreachableError(HunminError, ConnectionError):

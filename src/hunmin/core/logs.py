@@ -17,6 +17,11 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def world_size() -> int:
+    """Return how many processes torchrun started, 1 when this one is alone."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def set_up_logging(*, verbose: bool = False) -> None:
     """Send hunmin's log to stderr; other ranks than the first speak only of warnings.
 
@@ -26,8 +31,7 @@ def set_up_logging(*, verbose: bool = False) -> None:
     level = logging.DEBUG if verbose else logging.INFO
     if rank() != 0:
         level = logging.WARNING
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    mark = f"[rank {rank()}] " if several else ""
+    mark = f"[rank {rank()}] " if world_size() > 1 else ""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter(f"%(asctime)s {mark}%(message)s", "%H:%M:%S"))
     logger = logging.getLogger("hunmin")

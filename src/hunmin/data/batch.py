@@ -38,6 +38,22 @@ class TokenBatch:
         """Return the rows [start, stop) as views."""
         return self._map(lambda tensor: tensor[start:stop])
 
+    def padded(self, num_rows: int) -> Self:
+        """Return the batch with rows appended in which nothing is scored.
+
+        Args:
+            num_rows: Rows of the result, at least those there are; there is at least one.
+
+        Returns:
+            The batch, so that every rank computes equally many rows of the same shape.
+        """
+        missing = num_rows - self.input_ids.shape[0]
+        if missing <= 0:
+            return self
+        filled = self._map(lambda t: torch.cat((t, t[:1].expand(missing, -1))))
+        filled.labels[-missing:] = IGNORED_LABEL
+        return filled
+
     def _map(self, change: Any) -> Self:
         return type(self)(**{f.name: change(getattr(self, f.name)) for f in fields(self)})
 

@@ -52,7 +52,7 @@ class TokenLoader:
         CorruptArtifactError: A shard differs from what was written.
         ArtifactMismatchError: The shards are grouped in another way than `spec.mix_by` says.
         EmptyCorpusError: The split has no documents.
-        InputError: A weight names an unknown group, ranks cannot share the batch evenly, or
+        InputError: A weight names an unknown group, there are fewer rows than ranks, or
             `spec.max_epochs` is given without `run_tokens`.
     """
 
@@ -121,7 +121,8 @@ class TokenLoader:
             index: Number of the batch, >= 0.
 
         Returns:
-            The rows, shape (batch_size / world_size, context).
+            The rows, shape (batch_size / world_size, context); where that does not divide, the
+            first ranks have a row more than the last.
 
         Note:
             A pure function: O(1), no state, the same on every machine.
@@ -211,11 +212,11 @@ def _run_tokens(spec: DataSpec, split: Split, run_tokens: int | None) -> int | N
 
 
 def _check_ranks(batch_size: int, rank: int, world_size: int) -> None:
-    if batch_size < 1 or batch_size % world_size or not 0 <= rank < world_size:
+    if batch_size < world_size or not 0 <= rank < world_size:
         raise InputError(
-            "the ranks cannot share the batch evenly",
+            "there are not enough rows for every rank",
             given=f"batch_size {batch_size}, rank {rank}, world_size {world_size}",
-            allowed="a batch_size that is a positive multiple of world_size, rank < world_size",
+            allowed="a batch_size of at least world_size, rank < world_size",
             hint="change the tokens per step or the number of processes",
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 from collections.abc import Iterator
@@ -12,6 +13,11 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
+
+from hunmin.core.errors import InputError
+from hunmin.core.logs import rank as rank_of_environment
+from hunmin.core.logs import world_size
 
 
 @dataclass(frozen=True)
@@ -54,3 +60,83 @@ class World:
         values: list[Any] = [None] * self.size
         dist.all_gather_object(values, value)
         return values
+
+    def mean(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the mean of a tensor over all ranks, in place."""
+        if self.size > 1:
+            dist.all_reduce(values)
+            values /= self.size
+        return values
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the sum of a tensor over all ranks, in place."""
+        if self.size > 1:
+            dist.all_reduce(values)
+        return values
+
+
+def local_world(device: torch.device | str = "cpu") -> World:
+    """Return the world of a process that trains alone."""
+    return World(rank=0, size=1, local_rank=0, ranks_per_node=1, device=torch.device(device))
+
+
+@functools.cache
+def meeting_place() -> dist.Store:
+    """Return the store through which the ranks of this run find each other.
+
+    Returns:
+        The one of torchrun's launcher; keys of an earlier attempt are not in it.
+    """
+    store, _, _ = next(rendezvous("env://", rank_of_environment(), world_size()))
+    return store
+
+
+@contextlib.contextmanager
+def join_world(*, timeout: float) -> Iterator[World]:
+    """Join the process group that torchrun's environment describes, and leave it at the end.
+
+    Args:
+        timeout: Seconds after which a collective that does not end is an error.
+
+    Yields:
+        The world: this process alone where torchrun did not start it.
+
+    Note:
+        Collective. Ranks of a node take its CUDA devices in order; without any they compute on
+        the CPU over gloo.
+    """
+    if world_size() == 1:
+        yield local_world("cuda" if torch.cuda.is_available() else "cpu")
+        return
+    world = _world_of_environment()
+    if world.device.type == "cuda":
+        torch.cuda.set_device(world.device)
+    backend = "cpu:gloo,cuda:nccl" if world.device.type == "cuda" else "gloo"
+    dist.init_process_group(
+        backend,
+        store=meeting_place(),
+        rank=world.rank,
+        world_size=world.size,
+        timeout=timedelta(seconds=timeout),
+    )
+    try:
+        yield world
+        dist.barrier()  # a rank that leaves while others still talk aborts them
+    finally:
+        dist.destroy_process_group()
+
+
+def _world_of_environment() -> World:
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    per_node = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    device = torch.device("cpu")
+    if torch.cuda.is_available():
+        if local_rank >= torch.cuda.device_count():
+            raise InputError(
+                "there are more ranks on this node than GPUs",
+                where=socket.gethostname(),
+                given=f"{per_node} ranks, {torch.cuda.device_count()} GPUs",
+                hint="start torchrun with --nproc-per-node gpu",
+            )
+        device = torch.device("cuda", local_rank)
+    return World(rank_of_environment(), world_size(), local_rank, per_node, device)

@@ -12,6 +12,7 @@ from hunmin.corpus.spec import CorpusSpec
 from hunmin.data.spec import DataSpec
 from hunmin.evaluation.spec import EvaluateSpec
 from hunmin.models.spec import ModelSpec
+from hunmin.parallel.spec import ParallelSpec
 from hunmin.serving.samples_spec import GenerateSpec
 from hunmin.text.remote.address import check_address
 from hunmin.tokenizer.spec import TokenizerSpec
@@ -50,6 +51,8 @@ class Recipe(Spec):
     """Which model is built."""
     train: TrainSpec | None = None
     """How it is trained."""
+    parallel: ParallelSpec = ParallelSpec()
+    """How training is spread over several devices; it does not change what is learnt."""
     evaluate: EvaluateSpec | None = None
     """Scores on held-out documents beside two baselines."""
     generate: GenerateSpec | None = None

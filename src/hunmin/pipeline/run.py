@@ -22,7 +22,7 @@ from hunmin.core.errors import (
     MissingInputError,
 )
 from hunmin.core.extras import require
-from hunmin.core.logs import get_logger
+from hunmin.core.logs import get_logger, rank
 from hunmin.core.recipe import LoadedRecipe
 from hunmin.core.units import format_duration
 from hunmin.pipeline.dry_run import plan_run
@@ -35,6 +35,7 @@ from hunmin.pipeline.fingerprint import (
     section_values,
     write_record,
 )
+from hunmin.pipeline.ranks import Leader, follow
 from hunmin.pipeline.recipe import Recipe
 from hunmin.pipeline.stages import STAGES, Stage, StageContext, wanted_stages
 
@@ -73,6 +74,7 @@ class PipelineRun:
     tell: Callable[[str], None] = logger.info
     outcomes: dict[str, StageOutcome] = field(default_factory=dict)
     _until: str | None = field(default=None, init=False)
+    _leader: Leader = field(default_factory=Leader, init=False)
 
     def execute(self, *, until: str | None = None, force: bool = False) -> list[StageOutcome]:
         """Run what must run.
@@ -86,8 +88,15 @@ class PipelineRun:
 
         Raises:
             InputError: Another process works in the same run folder, or the recipe has no stage.
+
+        Note:
+            Of several processes that torchrun started, the first does all stages and tells the
+            others when to take part in one; they return an empty list.
         """
         self._until = until
+        if rank() > 0:
+            follow(self._take_part)
+            return []
         stages = wanted_stages(self.loaded.spec, until)
         if not stages:
             raise InputError(
@@ -100,7 +109,19 @@ class PipelineRun:
             for stage in stages:
                 if self._replacement(stage) is None:
                     self._run_or_skip(stage, force=force and stage is stages[-1])
+            self._leader.end()
         return list(self.outcomes.values())
+
+    def _take_part(self, stage: Stage) -> None:
+        """Do this rank's part of a stage; the first rank looks after its inputs and records."""
+        inputs = {name: self.artifact(name) for name in stage.needs}
+        stage.run(self._context(stage, inputs))
+
+    def _context(self, stage: Stage, inputs: Mapping[str, Artifact]) -> StageContext:
+        record = section_values(stage, self.loaded.spec)
+        return StageContext(
+            self.loaded.spec, self.folder, inputs, self.folder / stage.folder, record
+        )
 
     def _run_or_skip(self, stage: Stage, *, force: bool) -> None:
         inputs = {name: self.artifact(name) for name in stage.needs}
@@ -140,9 +161,9 @@ class PipelineRun:
         started = time.monotonic()
         for artifact in inputs.values():
             load_artifact(artifact.path, artifact.manifest.kind, verify=True)
-        record = section_values(stage, self.loaded.spec)
-        context = StageContext(self.loaded.spec, self.folder, inputs, output, record)
-        artifact = stage.run(context)
+        if stage.runs_on_all_ranks:
+            self._leader.announce(stage)
+        artifact = stage.run(self._context(stage, inputs))
         seconds = round(time.monotonic() - started, 2)
         write_record(self.folder, stage.name, StageRecord(now, artifact.digest, seconds))
         self.tell(f"{stage.name}: done in {format_duration(seconds)} ({output})")

@@ -56,6 +56,8 @@ class Stage:
         outside: Describes inputs that are not artifacts, such as the user's files.
         packages: Packages of the extra `train` that it cannot do without.
         only: Keys that decide its result, by section; all keys of a section that is not here.
+        runs_on_all_ranks: Whether every process that torchrun started takes part; else the first
+            one does the work and the others wait.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Stage:
     outside: Callable[[Recipe], Any] | None = None
     packages: tuple[str, ...] = ()
     only: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    runs_on_all_ranks: bool = False
 
 
 def require_section(section: Section | None, name: str) -> Section:
@@ -131,7 +134,9 @@ def _run_data(context: StageContext) -> Artifact:
 
 
 def _run_train(context: StageContext) -> Artifact:
-    from hunmin.training.train import TrainJob, train_model
+    from hunmin.parallel.world import join_world
+    from hunmin.training.job import TrainJob
+    from hunmin.training.train import train_model
 
     job = TrainJob(
         train=require_section(context.recipe.train, "train"),
@@ -142,8 +147,10 @@ def _run_train(context: StageContext) -> Artifact:
         folder=context.folder / "train",
         output=context.output,
         recipe=context.record,
+        parallel=context.recipe.parallel,
     )
-    return train_model(job)
+    with join_world(timeout=job.parallel.timeout) as world:
+        return train_model(job, world)
 
 
 def _run_evaluate(context: StageContext) -> Artifact:
@@ -213,9 +220,10 @@ STAGES: dict[str, Stage] = {
             folder="model",
             needs=("data", "tokenizer"),
             sections=("data", "model", "train"),
-            layers=(*_TEXT, "tokenizer", "data", "models", "training"),
+            layers=(*_TEXT, "tokenizer", "data", "models", "parallel", "training"),
             run=_run_train,
             packages=_MODEL_PACKAGES,
+            runs_on_all_ranks=True,
         ),
         Stage(
             name="evaluate",

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 from transformers import PreTrainedModel
 
 from hunmin.core.environment import find_compiler
 from hunmin.core.errors import InputError
+from hunmin.models.blocks import transformer_blocks
 from hunmin.training.plan import TrainPlan
 from hunmin.training.spec import TrainSpec
 
 MIN_TOKENS_TO_COMPILE = 20_000_000
 """Shorter runs on a GPU end before compiling has paid off."""
-
-
-def transformer_blocks(model: PreTrainedModel) -> list[nn.Module]:
-    """Return the model's repeated blocks, as its own `_no_split_modules` names them."""
-    names = set(model._no_split_modules or ())
-    return [module for module in model.modules() if type(module).__name__ in names]
 
 
 def prepare_blocks(

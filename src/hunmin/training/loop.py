@@ -1,6 +1,6 @@
-"""The training loop of one process.
+"""The training loop, the same on every rank.
 
-    batch ─> microbatches ─> loss ─> backward ─> clip ─> optimizer ─> callbacks
+    batch ─> gradient of all microbatches ─> clip ─> optimizer ─> callbacks
 
 Batches are a pure function of the step, the model and optimizer states are saved to the last bit,
 and the sums run in a fixed order: on a CPU with the same number of threads a run that was killed
@@ -19,17 +19,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from hunmin.core.errors import TrainingDivergedError
 from hunmin.core.logs import get_logger
 from hunmin.data.loader import TokenBatch, TokenLoader
-from hunmin.models.loss import causal_lm_loss, token_nll
+from hunmin.parallel.world import World
 from hunmin.training.callbacks.callback import Callback
 from hunmin.training.checkpoint import CheckpointFolder, refuse_other_run, restore
-from hunmin.training.machine import Machine
-from hunmin.training.optimizer import OptimizerSet
+from hunmin.training.learner import Learner
 from hunmin.training.plan import TrainPlan
 from hunmin.training.schedule import learning_rate_factor
 from hunmin.training.spec import TrainSpec
@@ -88,19 +87,30 @@ class EvaluationResult:
     seconds: float
 
 
+@dataclass(frozen=True)
+class TrainingData:
+    """What a model learns from and is judged by.
+
+    Args:
+        batches: Training batches.
+        held_out: All held-out rows of an evaluation as one batch; None for no evaluation.
+        token_bytes: UTF-8 bytes per token id, shape (vocabulary,).
+    """
+
+    batches: TokenLoader
+    held_out: TokenLoader | None
+    token_bytes: Tensor
+
+
 class Trainer:
-    """Everything one process needs to train a model.
+    """Everything one rank needs to train a model with the others.
 
     Args:
         spec: What the recipe says.
         plan: What follows from it.
-        model: On its device, in training dtype.
-        optimizer: Its optimizer.
-        batches: Training batches.
-        held_out: Held-out batches; None for no evaluation.
-        token_bytes: UTF-8 bytes per token id, shape (vocabulary,).
+        learner: Model and optimizer.
+        data: Batches to learn from and held-out ones.
         checkpoints: Where checkpoints go.
-        machine: Device, precision and measured speed.
         flops_per_token: Model FLOPs of forward and backward.
         callbacks: Called in this order.
         facts: Recorded at the start of every sitting.
@@ -111,33 +121,36 @@ class Trainer:
         *,
         spec: TrainSpec,
         plan: TrainPlan,
-        model: PreTrainedModel,
-        optimizer: OptimizerSet,
-        batches: TokenLoader,
-        held_out: TokenLoader | None,
-        token_bytes: Tensor,
+        learner: Learner,
+        data: TrainingData,
         checkpoints: CheckpointFolder,
-        machine: Machine,
         flops_per_token: float,
         callbacks: Sequence[Callback],
         facts: dict[str, Any] | None = None,
     ) -> None:
         self.spec = spec
         self.plan = plan
-        self.model = model
-        self.optimizer = optimizer
-        self.batches = batches
-        self.held_out = held_out
-        self.token_bytes = token_bytes
+        self.learner = learner
+        self.data = data
         self.checkpoints = checkpoints
-        self.machine = machine
         self.flops_per_token = flops_per_token
         self.callbacks = list(callbacks)
         self.facts = facts or {}
         self.state = TrainState()
         self.stop_reason: str | None = None
+        self._asked_to_stop: str | None = None
         for callback in self.callbacks:
             callback.trainer = self
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """The model."""
+        return self.learner.model
+
+    @property
+    def world(self) -> World:
+        """All ranks."""
+        return self.learner.world
 
     # -- one run ---------------------------------------------------------------------------------
 
@@ -152,7 +165,7 @@ class Trainer:
         """
         try:
             self._tell("before_training")
-            self.model.train()
+            self.learner.objective.train()
             while self.state.step < self.plan.num_steps and self.stop_reason is None:
                 self._tell("before_step")
                 self._tell("after_step", self.step())
@@ -165,10 +178,24 @@ class Trainer:
         return self.state
 
     def request_stop(self, reason: str) -> None:
-        """Finish after the present step; a checkpoint is saved then."""
+        """Finish after the present step; a checkpoint is saved then.
+
+        Note:
+            Every rank must call it in the same step, as callbacks do.
+        """
         if self.stop_reason is None:
             logger.info("stopping after this step: %s", reason)
             self.stop_reason = reason
+
+    def ask_to_stop(self, reason: str) -> None:
+        """Finish soon, all ranks after the same step; may be called on one rank at any moment."""
+        if self.world.size == 1:
+            self.request_stop(reason)
+        self._asked_to_stop = self._asked_to_stop or reason
+
+    def _agree_on_stop(self, num_asking: float) -> None:
+        if num_asking > 0:
+            self.request_stop(self._asked_to_stop or "SIGTERM received by another rank")
 
     def _tell(self, moment: str, *arguments: object) -> None:
         for callback in self.callbacks:
@@ -186,14 +213,14 @@ class Trainer:
             TrainingDivergedError: The loss is not a number any more.
         """
         started = time.perf_counter()
-        batch = self.batches.batch(self.state.step)
+        batch = self.data.batches.batch(self.state.step)
         waited = time.perf_counter() - started
         factor = learning_rate_factor(self.spec.schedule, self.state.step, self.plan.num_steps)
-        learning_rate = self.optimizer.set_factor(factor)
-        loss = float(self._backward(batch))
-        norm = float(self._clip())
+        learning_rate = self.learner.optimizer.set_factor(factor)
+        loss = self._backward(batch)
+        norm = float(self.learner.clip(self.spec.clip_gradient_norm))
         self._refuse_divergence(loss, norm)
-        self.optimizer.step()
+        self.learner.optimizer.step()
         seconds = time.perf_counter() - started
         self.state.step += 1
         self.state.tokens += self.plan.tokens_per_step
@@ -206,34 +233,22 @@ class Trainer:
             learning_rate=learning_rate,
             gradient_norm=norm,
             tokens_per_second=rate,
-            mfu=rate * self.flops_per_token / self.machine.flops_per_second,
+            mfu=rate * self.flops_per_token / self._flops_per_second(),
             data_wait_seconds=waited,
             memory_bytes=self.peak_memory_bytes(),
             seconds=self.state.seconds,
         )
 
-    def _backward(self, batch: TokenBatch) -> Tensor:
-        """Accumulate the gradients of all microbatches; return the mean loss."""
-        total = torch.zeros((), device=self.machine.device)
-        for microbatch in self._microbatches(batch):
-            with self.machine.autocast():
-                loss = causal_lm_loss(
-                    self.model, microbatch, chunk_tokens=self.spec.loss_chunk_tokens
-                )
-            (loss / self.plan.microbatches).backward()
-            total += loss.detach() / self.plan.microbatches
-        return total
+    def _backward(self, batch: TokenBatch) -> float:
+        """Take the gradients; return the mean loss, and learn whether any rank wants to stop."""
+        loss = self.learner.backward(batch, self.plan)
+        asking = float(self._asked_to_stop is not None)
+        mean_loss, num_asking = self.world.mean(torch.stack((loss, loss.new_tensor(asking)))).tolist()
+        self._agree_on_stop(num_asking)
+        return float(mean_loss)
 
-    def _microbatches(self, batch: TokenBatch) -> Iterator[TokenBatch]:
-        size = self.plan.sequences_per_microbatch
-        for start in range(0, batch.input_ids.shape[0], size):
-            yield batch.rows(start, start + size).to(self.machine.device)
-
-    def _clip(self) -> Tensor:
-        limit = self.spec.clip_gradient_norm
-        return torch.nn.utils.clip_grad_norm_(
-            self.model.parameters(), math.inf if limit is None else limit
-        )
+    def _flops_per_second(self) -> float:
+        return self.learner.machine.flops_per_second * self.world.size
 
     def _refuse_divergence(self, loss: float, gradient_norm: float) -> None:
         """Called before the weights are touched, so that no checkpoint holds what is broken."""
@@ -247,8 +262,9 @@ class Trainer:
 
     def peak_memory_bytes(self) -> int:
         """Return the peak memory so far: of the GPU if there is one, else of the process."""
-        if self.machine.device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self.machine.device)
+        device = self.learner.machine.device
+        if device.type == "cuda":
+            return torch.cuda.max_memory_allocated(device)
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -256,39 +272,30 @@ class Trainer:
 
     def evaluate(self) -> None:
         """Score held-out text, remember the best and tell the callbacks."""
-        if self.held_out is None:
+        if self.data.held_out is None:
             return
-        result = self.score_held_out(self.held_out)
+        result = self.score_held_out(self.data.held_out)
         if self.state.best_loss is None or result.loss < self.state.best_loss:
             self.state.best_loss, self.state.best_step = result.loss, result.step
         self._tell("after_evaluation", result)
 
-    @torch.no_grad()
     def score_held_out(self, held_out: TokenLoader) -> EvaluationResult:
-        """Score the first batches of held-out text, always the same ones.
+        """Score the first rows of held-out text, always the same ones.
 
         Args:
-            held_out: The batches.
+            held_out: The rows as batch 0.
 
         Returns:
             The scores.
         """
-        nats, tokens, num_bytes = 0.0, 0, 0
-        with evaluation_mode(self.model):
-            for index in range(self.plan.evaluation_batches):
-                batch = held_out.batch(index)
-                num_bytes += int(self.token_bytes[batch.labels].sum())
-                batch = batch.to(self.machine.device)
-                with self.machine.autocast():
-                    nll = token_nll(self.model, batch)
-                nats += float(nll.double().sum())
-                tokens += batch.labels.numel()
+        with evaluation_mode(self.learner.objective):
+            score = self.learner.score(held_out.batch(0), self.data.token_bytes, self.plan)
         return EvaluationResult(
             step=self.state.step,
             tokens=self.state.tokens,
             split="validation",
-            loss=nats / tokens,
-            bits_per_byte=nats / math.log(2) / max(1, num_bytes),
+            loss=score.nats / score.tokens,
+            bits_per_byte=score.nats / math.log(2) / max(1, score.bytes),
             seconds=self.state.seconds,
         )
 
@@ -297,7 +304,7 @@ class Trainer:
     def save_checkpoint(self) -> None:
         """Write a checkpoint of the present step and tell the callbacks."""
         self.state.callbacks = {c.name: s for c in self.callbacks if (s := c.state())}
-        path = self.checkpoints.save(self.model, self.optimizer, self.state)
+        path = self.checkpoints.save(self.model, self.learner.optimizer, self.state)
         self._tell("after_checkpoint", path)
 
     def resume(self) -> bool:
@@ -314,7 +321,7 @@ class Trainer:
         if checkpoint is None:
             return False
         refuse_other_run(checkpoint, self.checkpoints.identity)
-        self.state = restore(checkpoint, self.model, self.optimizer)
+        self.state = restore(checkpoint, self.model, self.learner.optimizer)
         for callback in self.callbacks:
             if callback.name in self.state.callbacks:
                 callback.load_state(self.state.callbacks[callback.name])
@@ -323,7 +330,7 @@ class Trainer:
 
 
 @contextlib.contextmanager
-def evaluation_mode(model: PreTrainedModel) -> Iterator[None]:
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Turn dropout off, and back on if it was on."""
     training = model.training
     model.eval()

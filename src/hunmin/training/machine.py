@@ -10,6 +10,7 @@ import torch
 
 from hunmin.core.environment import available_cores
 from hunmin.models.precision import Precision, autocast, choose_precision
+from hunmin.parallel.world import World
 from hunmin.training.spec import TrainSpec
 
 _DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
@@ -36,12 +37,12 @@ class Machine:
         return autocast(self.precision, self.device)
 
 
-def prepare_machine(spec: TrainSpec, device: torch.device) -> Machine:
+def prepare_machine(spec: TrainSpec, world: World) -> Machine:
     """Set the number of threads, choose the precision and measure the speed.
 
     Args:
         spec: What the recipe says about precision and threads.
-        device: Where the model will lie.
+        world: This rank's device, and how many ranks share the cores of this node.
 
     Returns:
         The machine.
@@ -49,11 +50,11 @@ def prepare_machine(spec: TrainSpec, device: torch.device) -> Machine:
     Note:
         The measurement takes about a second.
     """
-    threads = spec.threads or available_cores()
+    threads = spec.threads or max(1, available_cores() // world.ranks_per_node)
     torch.set_num_threads(threads)
-    precision = choose_precision(spec.precision, device, where="train.precision")
-    rate = measure_matmul_rate(device, _DTYPES[precision])
-    return Machine(device, precision, rate, threads)
+    precision = choose_precision(spec.precision, world.device, where="train.precision")
+    rate = measure_matmul_rate(world.device, _DTYPES[precision])
+    return Machine(world.device, precision, rate, threads)
 
 
 def measure_matmul_rate(

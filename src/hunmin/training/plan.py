@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from hunmin.core.errors import InputError
 from hunmin.core.spec import Spec
 from hunmin.training.duration import Duration
@@ -18,7 +20,7 @@ class TrainPlan(Spec):
     sequences_per_step: int
     """Sequences per optimizer step over all processes."""
     sequences_per_microbatch: int
-    """Sequences per forward and backward pass and process."""
+    """Sequences per forward and backward pass and process; the last pass may have fewer."""
     microbatches: int
     """Forward and backward passes per optimizer step and process."""
     tokens_per_step: int
@@ -27,22 +29,25 @@ class TrainPlan(Spec):
     """Tokens of the whole run."""
     epochs: float
     """Passes over the training tokens."""
-    evaluation_batches: int
-    """Microbatches scored at each evaluation."""
-    world_size: int
-    """Processes."""
+    evaluation_sequences: int
+    """Sequences scored at each evaluation over all processes."""
+    data_ranks: int
+    """Processes that see different sequences."""
 
 
 def derive_plan(
-    spec: TrainSpec, *, context: int, train_tokens: int, world_size: int = 1
+    spec: TrainSpec, *, context: int, train_tokens: int, data_ranks: int = 1
 ) -> TrainPlan:
     """Derive the plan of a run; a pure function.
+
+    The batches of the run are the same for any number of processes, so that a run can go on with
+    more or fewer of them. Where they cannot share the rows evenly, some compute a row for nothing.
 
     Args:
         spec: What the recipe says.
         context: Tokens per sequence.
         train_tokens: Tokens in the training split.
-        world_size: Processes.
+        data_ranks: Processes that see different sequences.
 
     Returns:
         The plan.
@@ -50,16 +55,16 @@ def derive_plan(
     Raises:
         InputError: The batch is smaller than one sequence for each process.
     """
-    sequences = spec.batch_tokens // context // world_size * world_size
-    if sequences == 0:
+    sequences = spec.batch_tokens // context
+    if sequences < data_ranks:
         raise InputError(
             "an optimizer step must hold at least one sequence for each process",
             where="train.batch_tokens",
-            given=f"{spec.batch_tokens} tokens for {world_size} x {context} tokens",
-            allowed=f"at least {world_size * context}",
+            given=f"{spec.batch_tokens} tokens for {data_ranks} x {context} tokens",
+            allowed=f"at least {data_ranks * context}",
         )
-    local = sequences // world_size
-    microbatch = _largest_divisor(local, max(1, spec.microbatch_tokens // context))
+    rows = math.ceil(sequences / data_ranks)
+    microbatches = math.ceil(rows / max(1, spec.microbatch_tokens // context))
     tokens_per_step = sequences * context
     num_steps = Duration.parse(spec.duration).in_steps(
         tokens_per_step=tokens_per_step, tokens_per_epoch=train_tokens
@@ -68,16 +73,11 @@ def derive_plan(
         num_steps=num_steps,
         context=context,
         sequences_per_step=sequences,
-        sequences_per_microbatch=microbatch,
-        microbatches=local // microbatch,
+        sequences_per_microbatch=math.ceil(rows / microbatches),
+        microbatches=microbatches,
         tokens_per_step=tokens_per_step,
         total_tokens=num_steps * tokens_per_step,
         epochs=num_steps * tokens_per_step / max(1, train_tokens),
-        evaluation_batches=max(1, spec.evaluation_tokens // (microbatch * context * world_size)),
-        world_size=world_size,
+        evaluation_sequences=max(data_ranks, spec.evaluation_tokens // context),
+        data_ranks=data_ranks,
     )
-
-
-def _largest_divisor(number: int, limit: int) -> int:
-    """Return the largest divisor of `number` that is at most `limit`."""
-    return next(d for d in range(min(number, limit), 0, -1) if number % d == 0)

@@ -4,98 +4,44 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
-import torch
-
-from hunmin.core.artifact import Artifact, load_artifact, write_artifact
+from hunmin.core.artifact import Artifact
 from hunmin.core.atomic import atomic_write_text
 from hunmin.core.environment import describe_environment
 from hunmin.core.errors import InterruptedRunError
-from hunmin.core.hashing import stable_hash
 from hunmin.core.logs import get_logger
 from hunmin.core.units import format_count
-from hunmin.data.loader import TokenLoader
-from hunmin.data.mixing import MixturePlan, log_mixture, mix_split
+from hunmin.data.mixing import MixturePlan, log_mixture
 from hunmin.data.shards import check_tokenizer
-from hunmin.data.spec import DataSpec
-from hunmin.data.tokens import open_tokens, split_facts
-from hunmin.models.build import build_model, count_parameters, model_config
+from hunmin.models.build import count_parameters
 from hunmin.models.devices import explain_out_of_memory, pick_device
-from hunmin.models.export import save_model
 from hunmin.models.flops import train_flops_per_token
-from hunmin.models.optimize import optimize_model
-from hunmin.models.spec import ModelSpec
+from hunmin.parallel.world import World, local_world
 from hunmin.tokenizer.load import TextTokenizer, load_tokenizer
+from hunmin.training.assemble import Assembly, assemble
 from hunmin.training.callbacks import Callback
 from hunmin.training.callbacks.checkpointing import Checkpointer
 from hunmin.training.callbacks.console import ConsoleProgress
 from hunmin.training.callbacks.evaluation import EarlyStop, Evaluator
 from hunmin.training.callbacks.records import MetricsRecorder
 from hunmin.training.callbacks.trackers import build_tracker
-from hunmin.training.checkpoint import CheckpointFolder, load_weights
-from hunmin.training.compilation import prepare_blocks
+from hunmin.training.checkpoint import CheckpointFolder
+from hunmin.training.export import export_model
 from hunmin.training.interrupt import stop_on_signal
+from hunmin.training.job import TrainJob
 from hunmin.training.loop import Trainer
-from hunmin.training.machine import prepare_machine
-from hunmin.training.optimizer import OptimizerSet
-from hunmin.training.plan import TrainPlan, derive_plan
-from hunmin.training.spec import TrainSpec
-from hunmin.training.state import TrainState
 
 logger = get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class TrainJob:
-    """What a training stage is given.
-
-    Args:
-        train: How to train.
-        model: Which model.
-        data: How sequences are cut and mixed.
-        tokens: Token shards.
-        tokenizer: The tokenizer they were written with.
-        folder: Where metrics and checkpoints go.
-        output: Where the model artifact goes.
-        recipe: Recorded in the model's manifest.
-    """
-
-    train: TrainSpec
-    model: ModelSpec
-    data: DataSpec
-    tokens: Artifact
-    tokenizer: Artifact
-    folder: Path
-    output: Path
-    recipe: dict[str, Any]
-
-    def identity(self) -> str:
-        """Return a hash of all that decides the course of the losses."""
-        decisive = self.train.model_dump(mode="json", exclude=set(TrainSpec.OBSERVING))
-        data = self.data.model_dump(mode="json", exclude=set(self.data.INDIFFERENT))
-        parts = [decisive, self.model.model_dump(mode="json"), data]
-        return stable_hash([*parts, self.tokens.digest, self.tokenizer.digest])
-
-    def plan(self) -> TrainPlan:
-        """Derive the plan from the recipe and the number of tokens."""
-        tokens = split_facts(self.tokens, open_tokens(self.tokens), "train").tokens
-        return derive_plan(self.train, context=self.data.context, train_tokens=tokens)
-
-    def mixture(self, plan: TrainPlan) -> MixturePlan:
-        """Return what the run takes from each group of the training documents."""
-        facts = open_tokens(self.tokens)
-        split = split_facts(self.tokens, facts, "train")
-        return mix_split(facts, split, self.data, plan.total_tokens)
-
-
-def train_model(job: TrainJob) -> Artifact:
+def train_model(job: TrainJob, world: World | None = None) -> Artifact:
     """Train, or go on training, and write the model folder.
 
     Args:
         job: What to train on what.
+        world: All ranks that train together; this process alone if None.
 
     Returns:
         The model artifact: a Hugging Face folder.
@@ -105,83 +51,72 @@ def train_model(job: TrainJob) -> Artifact:
         TrainingDivergedError: The loss is not a number any more.
         OutOfMemoryError: The microbatch does not fit.
         ArtifactMismatchError: The shards were written with another tokenizer.
+
+    Note:
+        Collective with several ranks; all of them see the same folders.
     """
+    world = world or local_world(pick_device())
     tokenizer = load_tokenizer(job.tokenizer.path)
     check_tokenizer(job.tokens, tokenizer)
-    _set_aside_other_run(job)
+    if world.is_first:
+        _set_aside_other_run(job)
+    world.barrier()
     with explain_out_of_memory("lower train.microbatch_tokens or train.loss_chunk_tokens"):
-        plan = job.plan()
-        mixture = job.mixture(plan)
-        log_mixture(mixture, job.data)
-        trainer = _assemble(job, plan, tokenizer)
-        _write_plan(job, trainer, mixture)
+        trainer = _prepare(job, tokenizer, world)
         trainer.resume()
-        with stop_on_signal(trainer.request_stop):
-            state = trainer.fit()
+        with stop_on_signal(trainer.ask_to_stop):
+            trainer.fit()
         _refuse_unfinished(trainer)
-        return _export(job, trainer, state)
+        return export_model(job, trainer)
 
 
-def _assemble(job: TrainJob, plan: TrainPlan, tokenizer: TextTokenizer) -> Trainer:
-    device = pick_device()
-    machine = prepare_machine(job.train, device)
-    config = model_config(job.model, vocab_size=tokenizer.size, context=job.data.context)
-    model = optimize_model(build_model(config, seed=job.train.seed, device=device))
-    torch.manual_seed(job.train.seed)  # dropout; a checkpoint replaces this state
-    optimizer = OptimizerSet(job.train.optimizer, model)
-    compiled = prepare_blocks(model, job.train, plan, device)
-    counts = count_parameters(config)
+def _prepare(job: TrainJob, tokenizer: TextTokenizer, world: World) -> Trainer:
+    assembly = assemble(job, tokenizer, world)
+    mixture = job.mixture(assembly.plan)
+    log_mixture(mixture, job.data)
+    trainer = Trainer(
+        spec=job.train,
+        plan=assembly.plan,
+        learner=assembly.learner,
+        data=assembly.data,
+        checkpoints=CheckpointFolder(job.folder / "checkpoints", job.identity()),
+        flops_per_token=train_flops_per_token(assembly.config, job.data.context),
+        callbacks=_callbacks(job),
+        facts=_facts(assembly),
+    )
+    _log_size(trainer)
+    if world.is_first:
+        _write_plan(job, trainer, mixture)
+    return trainer
+
+
+def _facts(assembly: Assembly) -> dict[str, Any]:
+    counts = count_parameters(assembly.config)
+    machine = assembly.learner.machine
     facts = {
         "parameters": counts.total,
         "non_embedding_parameters": counts.non_embedding,
         "precision": machine.precision,
-        "device": str(device),
+        "device": str(machine.device),
         "threads": machine.threads,
-        "compiled": compiled,
+        "compiled": assembly.is_compiled,
         "matmul_flops_per_second": machine.flops_per_second,
     }
+    if assembly.layout.world_size > 1:
+        facts["layout"] = asdict(assembly.layout)
+        logger.info("%s", assembly.layout.describe())
+    return facts
+
+
+def _log_size(trainer: Trainer) -> None:
     logger.info(
         "%s parameters (%s without embeddings), %d steps of %d tokens, %.2f epochs",
-        format_count(counts.total),
-        format_count(counts.non_embedding),
-        plan.num_steps,
-        plan.tokens_per_step,
-        plan.epochs,
+        format_count(trainer.facts["parameters"]),
+        format_count(trainer.facts["non_embedding_parameters"]),
+        trainer.plan.num_steps,
+        trainer.plan.tokens_per_step,
+        trainer.plan.epochs,
     )
-    return Trainer(
-        spec=job.train,
-        plan=plan,
-        model=model,
-        optimizer=optimizer,
-        batches=TokenLoader(
-            job.tokens,
-            job.data,
-            batch_size=plan.sequences_per_step,
-            run_tokens=plan.total_tokens,
-        ),
-        held_out=_held_out(job, plan),
-        token_bytes=_token_bytes(tokenizer),
-        checkpoints=CheckpointFolder(job.folder / "checkpoints", job.identity()),
-        machine=machine,
-        flops_per_token=train_flops_per_token(config, job.data.context),
-        callbacks=_callbacks(job),
-        facts=facts,
-    )
-
-
-def _held_out(job: TrainJob, plan: TrainPlan) -> TokenLoader | None:
-    if job.train.evaluate_every is None:
-        return None
-    return TokenLoader(
-        job.tokens, job.data, batch_size=plan.sequences_per_microbatch, split="validation"
-    )
-
-
-def _token_bytes(tokenizer: TextTokenizer) -> torch.Tensor:
-    """Return UTF-8 bytes per token id; special tokens stand for no text."""
-    special = set(tokenizer.special_ids)
-    sizes = [0 if i in special else len(tokenizer.token_bytes(i)) for i in range(tokenizer.size)]
-    return torch.tensor(sizes, dtype=torch.int64)
 
 
 def _callbacks(job: TrainJob) -> list[Callback]:
@@ -232,26 +167,3 @@ def _refuse_unfinished(trainer: Trainer) -> None:
             f"training was interrupted after step {trainer.state.step} of {trainer.plan.num_steps}",
             hint="the step is saved; give the same command again to go on from there",
         )
-
-
-def _export(job: TrainJob, trainer: Trainer, state: TrainState) -> Artifact:
-    """Write the model folder from the best or the last weights."""
-    step = state.step
-    if job.train.export == "best" and state.best_step is not None:
-        step = state.best_step
-        load_weights(
-            load_artifact(trainer.checkpoints.step_path(step), "checkpoint"), trainer.model
-        )
-    facts = {
-        **trainer.facts,
-        "steps": state.step,
-        "exported_step": step,
-        "tokens": state.tokens,
-        "best_validation_loss": state.best_loss,
-        "seconds": round(state.seconds, 1),
-    }
-    inputs = (job.tokens, job.tokenizer)
-    with write_artifact(job.output, "model", recipe=job.recipe, inputs=inputs) as draft:
-        save_model(trainer.model, job.tokenizer.path, draft.path, card=facts)
-        draft.facts |= facts
-    return load_artifact(job.output, "model", verify=False)

@@ -15,7 +15,7 @@ from hunmin.models.spec import ModelSpec
 from hunmin.tokenizer.spec import TokenizerSpec
 from hunmin.tokenizer.train import train_tokenizer
 from hunmin.training.spec import TrainSpec
-from hunmin.training.train import TrainJob
+from hunmin.training.job import TrainJob
 
 DATA = DataSpec(context=32, num_workers=1)
 MODEL = ModelSpec(layers=2, width=64)

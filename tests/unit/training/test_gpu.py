@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from hunmin.training import train as train_module
-from hunmin.training.train import TrainJob, train_model
+from hunmin.training.job import TrainJob
+from hunmin.training.train import train_model
 
 pytestmark = [
     pytest.mark.gpu,

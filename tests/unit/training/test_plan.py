@@ -30,24 +30,35 @@ def test_plan() -> None:
     spec = TrainSpec(duration="2 epochs", batch_tokens=1000, microbatch_tokens=300)
     plan = derive_plan(spec, context=64, train_tokens=9600)
     assert plan.sequences_per_step == 15
-    assert plan.sequences_per_microbatch == 3
-    assert plan.microbatches == 5
+    assert plan.sequences_per_microbatch == 4
+    assert plan.microbatches == 4
     assert plan.tokens_per_step == 960
     assert plan.num_steps == 20
     assert plan.epochs == 2.0
 
 
-@pytest.mark.parametrize("world_size", [1, 2, 4])
-def test_the_step_does_not_depend_on_the_number_of_processes(world_size: int) -> None:
+@pytest.mark.parametrize("data_ranks", [1, 2, 4])
+def test_the_step_does_not_depend_on_the_number_of_processes(data_ranks: int) -> None:
     spec = TrainSpec(duration="10 steps", batch_tokens=4096, microbatch_tokens=512)
-    plan = derive_plan(spec, context=128, train_tokens=10**6, world_size=world_size)
+    plan = derive_plan(spec, context=128, train_tokens=10**6, data_ranks=data_ranks)
     assert plan.sequences_per_step == 32
-    assert plan.microbatches * plan.sequences_per_microbatch * world_size == 32
+    assert plan.microbatches * plan.sequences_per_microbatch * data_ranks == 32
+
+
+def test_every_number_of_processes_trains_on_the_same_batches() -> None:
+    spec = TrainSpec(duration="2 epochs", batch_tokens=1024, microbatch_tokens=128)
+    plans = [
+        derive_plan(spec, context=64, train_tokens=9600, data_ranks=ranks) for ranks in range(1, 17)
+    ]
+    assert {(p.sequences_per_step, p.num_steps, p.total_tokens) for p in plans} == {(16, 19, 19456)}
+    for plan in plans:
+        assert plan.microbatches * plan.sequences_per_microbatch * plan.data_ranks >= 16
+        assert plan.sequences_per_microbatch <= 2
 
 
 def test_a_batch_below_one_sequence_is_refused() -> None:
     with pytest.raises(InputError, match=r"train.batch_tokens[\s\S]*at least 256"):
-        derive_plan(TrainSpec(batch_tokens=200), context=128, train_tokens=1, world_size=2)
+        derive_plan(TrainSpec(batch_tokens=200), context=128, train_tokens=1, data_ranks=2)
 
 
 def test_cosine_rises_and_falls_to_its_final_share() -> None:

@@ -27,7 +27,8 @@ from hunmin.training.callbacks import Callback
 from hunmin.training.checkpoint import CheckpointFolder, read_state
 from hunmin.training.interrupt import stop_on_signal
 from hunmin.training.spec import TrainSpec
-from hunmin.training.train import TrainJob, train_model
+from hunmin.training.job import TrainJob
+from hunmin.training.train import train_model
 
 
 def records(job: TrainJob, event: str = "step") -> list[dict[str, object]]:

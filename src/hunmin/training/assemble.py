@@ -1,0 +1,139 @@
+"""Put the pieces of a run together: model, optimizer, batches, on this rank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from hunmin.data.loader import TokenLoader
+from hunmin.models.blocks import require_blocks
+from hunmin.models.build import build_model, model_config
+from hunmin.models.objective import CausalLMObjective
+from hunmin.models.optimize import optimize_model
+from hunmin.parallel.layout import Layout, derive_layout
+from hunmin.parallel.mesh import build_mesh
+from hunmin.parallel.sharding import GradientSynchronizer, ShardingOptions, shard_module
+from hunmin.parallel.world import World
+from hunmin.tokenizer.load import TextTokenizer
+from hunmin.training.compilation import prepare_blocks
+from hunmin.training.job import TrainJob
+from hunmin.training.learner import Learner
+from hunmin.training.loop import TrainingData
+from hunmin.training.machine import Machine, prepare_machine
+from hunmin.training.optimizer import OptimizerSet
+from hunmin.training.plan import TrainPlan
+
+_GATHER_DTYPES = {"bf16": torch.bfloat16, "fp32": None}
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What is ready to train.
+
+    Args:
+        config: Of the model.
+        layout: Which rank holds what.
+        plan: What will be done.
+        learner: Model and optimizer.
+        data: What it learns from.
+        is_compiled: Whether its blocks are compiled.
+    """
+
+    config: PreTrainedConfig
+    layout: Layout
+    plan: TrainPlan
+    learner: Learner
+    data: TrainingData
+    is_compiled: bool
+
+
+def assemble(job: TrainJob, tokenizer: TextTokenizer, world: World) -> Assembly:
+    """Build all that this rank needs.
+
+    Args:
+        job: What to train on what.
+        tokenizer: Of the shards.
+        world: All ranks.
+
+    Returns:
+        The pieces.
+
+    Raises:
+        InputError: The ranks cannot be laid out as the recipe says.
+        OutOfMemoryError: The model does not fit.
+
+    Note:
+        Collective with several ranks.
+    """
+    config = model_config(job.model, vocab_size=tokenizer.size, context=job.data.context)
+    layout = derive_layout(
+        job.parallel, world_size=world.size, ranks_per_node=world.ranks_per_node
+    )
+    plan = job.plan(layout.data_ranks)
+    machine = prepare_machine(job.train, world)
+    model = optimize_model(build_model(config, seed=job.train.seed, device=world.device))
+    torch.manual_seed(job.train.seed + world.rank)  # dropout; a checkpoint replaces this state
+    is_compiled = prepare_blocks(model, job.train, plan, world.device)
+    objective = CausalLMObjective(model, chunk_tokens=job.train.loss_chunk_tokens)
+    synchronizer = _shard(job, model, objective, layout, machine)
+    optimizer = OptimizerSet(job.train.optimizer, model)
+    learner = Learner(model, objective, optimizer, synchronizer, machine, world)
+    return Assembly(
+        config, layout, plan, learner, _training_data(job, plan, tokenizer, world), is_compiled
+    )
+
+
+def _shard(
+    job: TrainJob,
+    model: PreTrainedModel,
+    objective: CausalLMObjective,
+    layout: Layout,
+    machine: Machine,
+) -> GradientSynchronizer:
+    if layout.world_size == 1:
+        return GradientSynchronizer()
+    precision = job.parallel.gather_precision
+    options = ShardingOptions(
+        gather_dtype=_GATHER_DTYPES[machine.precision if precision == "auto" else precision],
+        reshard_after_forward=job.parallel.reshard_after_forward,
+        prefetch=job.parallel.prefetch,
+    )
+    mesh = build_mesh(layout, machine.device.type)
+    return shard_module(objective, require_blocks(model), layout, mesh, options)
+
+
+def _training_data(
+    job: TrainJob, plan: TrainPlan, tokenizer: TextTokenizer, world: World
+) -> TrainingData:
+    data_rank = world.rank // (world.size // plan.data_ranks)
+    batches = TokenLoader(
+        job.tokens,
+        job.data,
+        batch_size=plan.sequences_per_step,
+        rank=data_rank,
+        world_size=plan.data_ranks,
+        run_tokens=plan.total_tokens,
+    )
+    return TrainingData(batches, _held_out(job, plan, data_rank), _token_bytes(tokenizer))
+
+
+def _held_out(job: TrainJob, plan: TrainPlan, data_rank: int) -> TokenLoader | None:
+    if job.train.evaluate_every is None:
+        return None
+    return TokenLoader(
+        job.tokens,
+        job.data,
+        batch_size=plan.evaluation_sequences,
+        split="validation",
+        rank=data_rank,
+        world_size=plan.data_ranks,
+    )
+
+
+def _token_bytes(tokenizer: TextTokenizer) -> torch.Tensor:
+    """Return UTF-8 bytes per token id; special tokens stand for no text."""
+    special = set(tokenizer.special_ids)
+    sizes = [0 if i in special else len(tokenizer.token_bytes(i)) for i in range(tokenizer.size)]
+    return torch.tensor(sizes, dtype=torch.int64)
