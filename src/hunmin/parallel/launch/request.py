@@ -11,7 +11,7 @@ from hunmin.core.errors import InputError
 _TORCHRUN_NAMES = re.compile(
     r"PET_\w+|TORCHELASTIC_\w+|(LOCAL_|GROUP_|ROLE_)?(RANK|WORLD_SIZE)|MASTER_(ADDR|PORT)"
 )
-# Settings of the rendezvous that `torchrun --rdzv-conf` has: name, its value unless asked otherwise.
+# Settings of the rendezvous for `torchrun --rdzv-conf`, with their values unless asked otherwise.
 RENDEZVOUS = {
     "keep_alive_interval": 5,
     "keep_alive_max_attempt": 3,
@@ -86,11 +86,19 @@ class TrainCommand:
         recipe: Path of the recipe where the ranks run.
         overrides: Items `key.path=value`.
         run_dir: Run folder, on a file system that all nodes share.
+
+    Raises:
+        InputError: A word that does not stay on one line.
     """
 
     recipe: str
     overrides: tuple[str, ...]
     run_dir: str
+
+    def __post_init__(self) -> None:
+        for word in (self.recipe, self.run_dir, *self.overrides):
+            if re.search(r"[\n\r\0]", word):
+                raise InputError("a command line has one line", given=repr(word))
 
     def words(self) -> list[str]:
         """Return what follows torchrun's own options."""
@@ -154,10 +162,11 @@ class LaunchRequest:
     def ranks(self) -> str:
         """The ranks in words, such as `4 nodes of 8 ranks`."""
         plural = "" if self.nodes.most == 1 else "s"
-        return f"{str(self.nodes).replace(':', ' to ')} node{plural} of {self.processes_per_node} ranks"
+        count = str(self.nodes).replace(":", " to ")
+        return f"{count} node{plural} of {self.processes_per_node} ranks"
 
     def variables(self) -> dict[str, str]:
-        """Return the environment of launchers and ranks: what multi-node runs need, then the user's."""
+        """Return the environment of launchers and ranks; the user's variables win."""
         needed = {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(self.shutdown_seconds)}
         if self.nodes.most > 1:
             # Else a launcher that joins a later round waits for an address that is never published.

@@ -1,8 +1,8 @@
 """A script for sbatch: one torchrun on every node, through srun.
 
-    sbatch ──> this script on the first node ──> srun: torchrun on node 0, 1, … ──> ranks
-                        │
-    USR1 shortly before the time limit ──> TERM to the steps ──> ranks save and end ──> requeue
+sbatch ──> this script on the first node ──> srun: torchrun on node 0, 1, … ──> ranks
+              │
+USR1 shortly before the time limit ──> TERM to the steps ──> ranks save and end ──> requeue
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ $setup
 first_node=$$(scontrol show hostnames "$$SLURM_JOB_NODELIST" | head -n 1)
 port=$$((20000 + SLURM_JOB_ID % 10000))
 
+# shellcheck disable=SC2054
 torchrun=(
 $torchrun
 )
@@ -42,6 +43,7 @@ $torchrun
 # --- Slurm sends USR1 $grace seconds before the time limit. Ranks that get TERM finish their step,
 # save it and end.
 stopping=0
+# shellcheck disable=SC2317,SC2329
 stop() {
   stopping=1
   echo "time is up: training saves and ends" >&2
@@ -53,7 +55,7 @@ trap stop USR1
 mkdir -p $logs
 # shellcheck disable=SC2016
 srun $srun \\
-  bash -c 'PET_LOCAL_ADDR="$$SLURMD_NODENAME" exec "$$@"' torchrun "$${torchrun[@]}" &
+  bash -c 'export PET_LOCAL_ADDR="$$SLURMD_NODENAME"; exec "$$@"' torchrun "$${torchrun[@]}" &
 launchers=$$!
 
 # A signal ends `wait` early; it is over when srun is.
@@ -122,7 +124,7 @@ def slurm_script(request: LaunchRequest, slurm: SlurmRequest) -> str:
     Raises:
         InputError: The name or memory is none that sbatch reads.
     """
-    _check_word("name of the recipe", request.name)
+    _check_word("--name", request.name)
     _check_word("--memory", request.memory)
     return _SCRIPT.substitute(
         name=request.name,
@@ -166,7 +168,9 @@ def _directives(request: LaunchRequest, slurm: SlurmRequest) -> list[str]:
 def _setup(request: LaunchRequest, slurm: SlurmRequest) -> list[str]:
     ranks = request.processes_per_node
     threads = f"threads=$((${{SLURM_CPUS_PER_TASK:-$SLURM_CPUS_ON_NODE}} / {ranks}))"
-    variables = [f"export {name}={shlex.quote(value)}" for name, value in request.variables().items()]
+    variables = [
+        f"export {name}={shlex.quote(value)}" for name, value in request.variables().items()
+    ]
     return [
         *slurm.setup,
         threads,

@@ -5,12 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from hunmin.parallel.launch.request import (
-    RENDEZVOUS,
-    LaunchRequest,
-    TrainCommand,
-    check_processes,
-)
+from hunmin.parallel.launch.request import RENDEZVOUS, LaunchRequest, TrainCommand
 
 
 def torchrun_options(request: LaunchRequest, **dynamic: str) -> dict[str, str]:
@@ -23,7 +18,8 @@ def torchrun_options(request: LaunchRequest, **dynamic: str) -> dict[str, str]:
     Returns:
         Options with values.
     """
-    settings = {**{name: str(value) for name, value in RENDEZVOUS.items()}, **dict(request.rendezvous)}
+    settings = {name: str(value) for name, value in RENDEZVOUS.items()}
+    settings |= dict(request.rendezvous)
     return {
         **{f"--{name.replace('_', '-')}": value for name, value in dynamic.items()},
         "--nproc-per-node": str(request.processes_per_node),
@@ -49,10 +45,6 @@ def local_command(command: TrainCommand, processes: int) -> str:
 
     Returns:
         One line for a shell.
-
-    Raises:
-        InputError: No rank.
     """
-    check_processes(0, processes)
     words = ["torchrun", "--standalone", "--nproc-per-node", str(processes), *command.words()]
     return shlex.join(words)

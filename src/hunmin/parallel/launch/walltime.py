@@ -32,7 +32,8 @@ def parse_walltime(text: str) -> int:
     for form in _FORMS:
         match = re.fullmatch(form, text.strip(), re.ASCII)
         if match is not None:
-            seconds = sum(_SECONDS[unit] * int(number) for unit, number in match.groupdict().items())
+            parts = match.groupdict().items()
+            seconds = sum(_SECONDS[unit] * int(number) for unit, number in parts)
             if seconds > 0:
                 return seconds
     raise InputError(
