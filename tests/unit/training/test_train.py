@@ -99,7 +99,7 @@ def test_a_damaged_checkpoint_is_passed_over(make_job) -> None:
     train_model(job)
     checkpoints = CheckpointFolder(job.folder / "checkpoints", job.identity())
     assert checkpoints.steps() == [2, 4, 6]
-    weights = checkpoints.step_path(6) / "model.safetensors"
+    weights = checkpoints.step_path(6) / "shard-00000-of-00001.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     newest = checkpoints.newest_whole()
     assert newest is not None
@@ -107,7 +107,7 @@ def test_a_damaged_checkpoint_is_passed_over(make_job) -> None:
     assert read_state(newest)["state"]["step"] == 4
     for step in (2, 4):
         (checkpoints.step_path(step) / "state.json").unlink()
-    with pytest.raises(CorruptArtifactError, match=r"model.safetensors"):
+    with pytest.raises(CorruptArtifactError, match=r"shard-00000-of-00001.safetensors"):
         checkpoints.newest_whole()
 
 

@@ -77,9 +77,9 @@ class CheckpointIndex(Spec):
             return CheckpointIndex.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
             raise CorruptArtifactError(
-                "the index of a checkpoint cannot be read",
+                "the index of a checkpoint cannot be read; an older hunmin wrote none",
                 where=path,
-                hint="delete this checkpoint's folder: an older one is used then",
+                hint="move this checkpoint's folder away: an older one is used then",
             ) from error
 
     @staticmethod

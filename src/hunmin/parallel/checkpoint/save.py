@@ -9,9 +9,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch.distributed.checkpoint as dcp
 from torch import Tensor
 from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.state_dict_saver import save as save_distributed
 
 from hunmin.core.errors import CollectiveError, HunminError, StageFailedError
 from hunmin.core.logs import get_logger
@@ -25,6 +25,9 @@ from hunmin.parallel.checkpoint.staging import (
 from hunmin.parallel.checkpoint.storage import CheckpointContent, ShardWriter
 
 logger = get_logger(__name__)
+
+_EXPLAINED = (CheckpointException, RuntimeError)
+"""What torch raises on every rank when one failed, and when one was lost."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,9 @@ class SaveJob:
     content: CheckpointContent
 
 
-def save_staged(path: Path, staged: StagedTensors, content: CheckpointContent, ranks: Ranks) -> None:
+def save_staged(
+    path: Path, staged: StagedTensors, content: CheckpointContent, ranks: Ranks
+) -> None:
     """Write a checkpoint of all ranks, whole or not at all.
 
     Args:
@@ -82,12 +87,12 @@ def save_staged(path: Path, staged: StagedTensors, content: CheckpointContent, r
         if ranks.size == 1:
             _save_alone(writer, planner)
         else:
-            dcp.save({}, storage_writer=writer, planner=planner, process_group=ranks.group)
+            save_distributed({}, storage_writer=writer, planner=planner, process_group=ranks.group)
     except BaseException as error:
         writer.discard(error)
-        if isinstance(error, CheckpointException | RuntimeError):
-            raise _explain(error, path) from error
-        raise
+        if isinstance(error, HunminError) or not isinstance(error, _EXPLAINED):
+            raise
+        raise _explain(error, path) from error
 
 
 def _save_alone(writer: ShardWriter, planner: StagedPlanner) -> None:
@@ -99,8 +104,6 @@ def _save_alone(writer: ShardWriter, planner: StagedPlanner) -> None:
 
 def _explain(error: BaseException, path: Path) -> HunminError:
     """Return what the first rank that failed has to say."""
-    if isinstance(error, HunminError):
-        return error
     if isinstance(error, CheckpointException):
         rank, (cause, _) = min(error.failures.items())
         if isinstance(cause, HunminError):
@@ -155,7 +158,9 @@ class CheckpointSaver:
         staged = self._buffers.copy(stage(tensors))
         self._running = Future()
         arguments = (self._running, job, staged, self._apart, started, time.perf_counter())
-        threading.Thread(target=_save_beside, args=arguments, name="checkpoint", daemon=True).start()
+        threading.Thread(
+            target=_save_beside, args=arguments, name="checkpoint", daemon=True
+        ).start()
 
     def _await_earlier(self, job: SaveJob) -> None:
         if self._running is None:

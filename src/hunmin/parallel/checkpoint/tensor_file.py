@@ -94,7 +94,7 @@ def _header(names: list[str], tensors: Mapping[str, Tensor], notes: Mapping[str,
 
 def _bytes_of(tensor: Tensor) -> memoryview:
     flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return memoryview(flat.view(torch.uint8).numpy())
+    return flat.view(torch.uint8).numpy().data
 
 
 @contextlib.contextmanager
