@@ -90,7 +90,7 @@ def test_a_disagreement_names_keys_values_and_who_has_them() -> None:
     everyone = [{"a": "1", "b": "2", "c": '"x"'}] * 6 + [{"a": "1", "b": "3"}] * 2
     error = disagreement(everyone, places("00112233"))
     assert "b, c: ranks do not agree" in str(error)
-    assert XX
+    assert "b: 2 on ranks 0-5 at host-0 (node 0), host-1 (node 1), …, 3 on" in str(error)
     assert 'c: "x" on ranks 0-5' in str(error)
     assert "(absent) on ranks 6-7" in str(error)
 
