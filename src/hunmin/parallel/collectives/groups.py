@@ -22,8 +22,10 @@ from hunmin.parallel.layout import Layout
 
 @dataclass(frozen=True)
 class NodeGroups:
-    """The groups that one rank belongs to. Chunk `node * ranks_per_node + position` of a tensor
-    that is shared out in the shard group is held by the rank at that position of that node.
+    """The groups that one rank belongs to, and the order of chunks.
+
+    Chunk `node * ranks_per_node + position` of a tensor that is shared out in the shard group is
+    held by the rank at that position of that node.
 
     Args:
         shard: All ranks of the partition group.

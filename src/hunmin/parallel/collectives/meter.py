@@ -16,14 +16,15 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
 
-from hunmin.parallel.collectives.volume import Backend, Kind, sent_bytes
+from hunmin.parallel.collectives.volume import Backend, Kind, node_link_bytes, sent_bytes
+from hunmin.parallel.layout import Layout
 
 # Calls that are kept before they are added up: more than a step has, so that on a GPU nobody waits
 # for one that has not ended.
@@ -146,11 +147,17 @@ class CommunicationMeter:
         self._ended: deque[Call] = deque()
         self._totals: dict[str, CollectiveTotals] = {}
         self._lock = threading.Lock()
+        self.last_all_reduce: Stamp | None = None
+
+    @property
+    def blocks(self) -> bool:
+        """Whether the computation stands still in a collective that is not asynchronous."""
+        return self.device.type != "cuda"
 
     def operation(self, *, async_op: bool = False) -> Operation:
         """Return the operation that is about to be issued."""
-        blocks = self.device.type != "cuda" and not async_op
-        return Operation(wanted=self.clock.stamp() if blocks else None)
+        is_wanted = self.blocks and not async_op
+        return Operation(wanted=self.clock.stamp() if is_wanted else None)
 
     def want(self, operation: Operation) -> None:
         """Take note that the computation waits for an operation from now on."""
@@ -241,3 +248,16 @@ class CommunicationMeter:
 
     def _shortest(self, starts: tuple[Stamp, ...], call: Call) -> float:
         return max(0.0, min(self.clock.seconds(start, call.ended) for start in starts))
+
+
+def measured_link_bytes(totals: Iterable[CollectiveTotals], layout: Layout) -> float:
+    """Return the bytes that measured collectives put on a node's link, per direction.
+
+    Args:
+        totals: What one rank's meter counted; the values of `take`.
+        layout: Which rank lies where.
+
+    Returns:
+        Bytes; equal to `step_volume` of what was trained.
+    """
+    return sum(node_link_bytes({total.group: total.sent_bytes}, layout) for total in totals)

@@ -148,7 +148,7 @@ class StreamWork(dist.Work):
 
     def is_completed(self) -> bool:
         """Whether all stages are done."""
-        return self._event.query()
+        return bool(self._event.query())
 
 
 def _in_same_mode(stages: Stages) -> Stages:

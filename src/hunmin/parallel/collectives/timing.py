@@ -1,4 +1,4 @@
-"""What FSDP2 does not tell of one module: when it needs its gather, how long its all-reduce takes."""
+"""What FSDP2 does not tell: when a module needs its gather, and how long its all-reduce takes."""
 
 from __future__ import annotations
 
@@ -64,8 +64,10 @@ class Reduction:
         self._ready: Stamp | None = None
 
     def allocated(self) -> None:
-        """Take note of a buffer: of the input when the backward pass has been through the module,
-        then of the output.
+        """Take note of a buffer.
+
+        FSDP2 asks for that of the input when the backward pass has been through the module, in the
+        computing stream, and then for that of the output.
         """
         self._input_allocated, self._ready = self._ready, self._meter.clock.stamp()
 
@@ -94,7 +96,11 @@ class Reduction:
             operation.wanted = self._ready
         elif self._is_last:
             operation.wanted = self._input_allocated
+        # All-reduces of several modules share a stream: one starts after the one before.
+        earlier = (self._ready, self._meter.last_all_reduce)
+        starts = tuple(stamp for stamp in earlier if stamp is not None)
         call = self._meter.begin(
-            "all_reduce", REPLICATE, reduced.nbytes, group, operation, starts=(self._ready,)
+            "all_reduce", REPLICATE, reduced.nbytes, group, operation, starts=starts
         )
         self._meter.end(call)
+        self._meter.last_all_reduce = call.ended
