@@ -29,6 +29,7 @@ from hunmin.parallel.layout import derive_layout
 from hunmin.parallel.mesh import build_mesh
 from hunmin.parallel.sharding import ShardingOptions, shard_module
 from hunmin.parallel.spec import ParallelSpec
+from hunmin.training.compilation import enable_checkpointing
 
 ROWS, LENGTH = 24, 8
 SMALL = {"vocab_size": 67, "hidden_size": 20, "num_attention_heads": 2, "num_hidden_layers": 3}
@@ -41,6 +42,7 @@ FAMILIES: dict[str, PreTrainedConfig] = {
     "modernbert": ModernBertConfig(**SMALL, intermediate_size=42, pad_token_id=0),
     "t5": T5Config(vocab_size=67, d_model=20, d_kv=10, d_ff=42, num_heads=2, num_layers=2),
     "bart": BartConfig(
+        dropout=0.0,
         vocab_size=67,
         d_model=20,
         encoder_layers=2,
@@ -95,7 +97,7 @@ def build(case: Case) -> Projection:
         for module in model.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        enable_checkpointing(model)
     return Projection(model, in_bf16=case.gather_dtype is not None)
 
 

@@ -73,7 +73,8 @@ class Layout:
 
     def describe(self) -> str:
         """Return one line for people."""
-        groups = f"partition groups of {self.partition_group}, {self.replicas} copies"
+        copies = "1 copy" if self.replicas == 1 else f"{self.replicas} copies"
+        groups = f"partition groups of {self.partition_group}, {copies}"
         extras = [f"tensor {self.tensor}"] if self.tensor > 1 else []
         extras += ["hierarchical"] if self.hierarchical else []
         extras += ["two-hop"] if self.two_hop and self.replicas > 1 else []

@@ -18,6 +18,7 @@ from hunmin.parallel.sharding import GradientSynchronizer, ShardingOptions, shar
 from hunmin.parallel.world import World
 from hunmin.tokenizer.load import TextTokenizer
 from hunmin.training.compilation import prepare_blocks
+from hunmin.training.fit import smallest_group
 from hunmin.training.job import TrainJob
 from hunmin.training.learner import Learner
 from hunmin.training.loop import TrainingData
@@ -68,11 +69,9 @@ def assemble(job: TrainJob, tokenizer: TextTokenizer, world: World) -> Assembly:
         Collective with several ranks.
     """
     config = model_config(job.model, vocab_size=tokenizer.size, context=job.data.context)
-    layout = derive_layout(
-        job.parallel, world_size=world.size, ranks_per_node=world.ranks_per_node
-    )
-    plan = job.plan(layout.data_ranks)
     machine = prepare_machine(job.train, world)
+    layout = _layout(job, config, machine, world)
+    plan = job.plan(layout.data_ranks)
     model = optimize_model(build_model(config, seed=job.train.seed, device=world.device))
     torch.manual_seed(job.train.seed + world.rank)  # dropout; a checkpoint replaces this state
     is_compiled = prepare_blocks(model, job.train, plan, world.device)
@@ -82,6 +81,22 @@ def assemble(job: TrainJob, tokenizer: TextTokenizer, world: World) -> Assembly:
     learner = Learner(model, objective, optimizer, synchronizer, machine, world)
     return Assembly(
         config, layout, plan, learner, _training_data(job, plan, tokenizer, world), is_compiled
+    )
+
+
+def _layout(
+    job: TrainJob, config: PreTrainedConfig, machine: Machine, world: World
+) -> Layout:
+    fewest = 1
+    if world.size > 1:
+        fewest = smallest_group(
+            config, job.train, job.parallel, machine, world, context=job.data.context
+        )
+    return derive_layout(
+        job.parallel,
+        world_size=world.size,
+        ranks_per_node=world.ranks_per_node,
+        smallest_group=fewest,
     )
 
 
