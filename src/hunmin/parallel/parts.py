@@ -137,7 +137,7 @@ def shard_like(whole: Tensor, like: DTensor) -> DTensor:
     """
     block = block_of(like, _coordinate(like.device_mesh))
     return DTensor.from_local(
-        whole[block].to(like.device).contiguous(),
+        whole[block].to(like.device, copy=True).contiguous(),  # not a view that keeps the whole
         like.device_mesh,
         like.placements,
         run_check=False,

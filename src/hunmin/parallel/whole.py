@@ -231,7 +231,7 @@ class WholeMatrices:
         padded = torch.nn.functional.pad(flat, (0, longest - flat.numel()))
         gathered = flat.new_empty(self._copies.size * longest)
         _all_gather(gathered, padded, group=self._copies.group)
-        return [piece for piece in gathered.split(longest)]
+        return list(gathered.split(longest))
 
 
 def groups_alike(tensors: Sequence[Tensor]) -> list[list[int]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from hunmin.core.errors import InputError
 from hunmin.parallel.parts import local_part
 from hunmin.parallel.whole import WholeMatrices, groups_alike
 
@@ -32,7 +32,8 @@ class Muon(torch.optim.Optimizer):
             updates, instead of each working out all of them.
 
     Raises:
-        InputError: The ranks of a mesh do not ascend, or a parameter is not split by torch.chunk.
+        InputError: A parameter is no matrix or not split by torch.chunk, or the ranks of its mesh
+            do not ascend.
 
     Note:
         Momentum is kept in parts, as the parameters are. For N elements of matrices, of which P
@@ -65,10 +66,84 @@ class Muon(torch.optim.Optimizer):
         weight_decay: float = 0.1,
         divide_copies: bool = True,
     ) -> None:
+        matrices = list(parameters)
+        _refuse_other_shapes(matrices)
         defaults = {"lr": learning_rate, "momentum": momentum, "weight_decay": weight_decay}
-        super().__init__(parameters, defaults)
-        everything = [p for group in self.param_groups for p in group["params"]]
-        self._pools = [
-            ([everything[number] for number in numbers], WholeMatrices(...))
-            for numbers in groups_alike(everything)
-        ]
+        super().__init__(matrices, defaults)
+        self._pools: list[tuple[list[nn.Parameter], WholeMatrices]] = []
+        for numbers in groups_alike(matrices):
+            alike = [matrices[number] for number in numbers]
+            self._pools.append((alike, WholeMatrices(alike, divide_copies=divide_copies)))
+
+    def empty_state(self, parameter: Tensor) -> dict[str, Tensor]:
+        """Return the state of a parameter before its first step, in parts as the parameter is."""
+        return {"momentum_buffer": torch.zeros_like(parameter)}
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Update the matrices that have a gradient.
+
+        Args:
+            closure: Not supported.
+
+        Note:
+            Collective where matrices are in parts or in copies.
+        """
+        for matrices, pool in self._pools:
+            present = [n for n, matrix in enumerate(matrices) if matrix.grad is not None]
+            if present:
+                self._update(matrices, present, pool)
+
+    def _update(
+        self, matrices: Sequence[nn.Parameter], present: Sequence[int], pool: WholeMatrices
+    ) -> None:
+        settings = self.param_groups[0]
+        rate, momentum = settings["lr"], settings["momentum"]
+        parts = {n: local_part(matrices[n]) for n in present}
+        gradients = {n: local_part(cast("Tensor", matrices[n].grad)) for n in present}
+        averages = {n: local_part(self._average(matrices[n])) for n in present}
+        torch._foreach_lerp_(list(averages.values()), list(gradients.values()), 1 - momentum)
+        torch._foreach_mul_(list(parts.values()), 1 - rate * settings["weight_decay"])
+
+        def look_ahead(number: int) -> Tensor:
+            return gradients[number].lerp(averages[number], momentum)
+
+        for number, direction in pool.map(orthogonalize, look_ahead, present, _TRAVEL_TYPE):
+            size = 0.2 * math.sqrt(max(matrices[number].shape))
+            parts[number].add_(direction, alpha=-(rate * size))
+
+    def _average(self, matrix: nn.Parameter) -> Tensor:
+        if not self.state[matrix]:
+            self.state[matrix] = self.empty_state(matrix)
+        return cast("Tensor", self.state[matrix]["momentum_buffer"])
+
+
+def orthogonalize(matrix: Tensor) -> Tensor:
+    """Bring all singular values near 1 and keep the singular vectors (Newton-Schulz).
+
+    Args:
+        matrix: bfloat16, 2-D; it is changed.
+
+    Returns:
+        bfloat16 of the same shape, singular values roughly in [0.5, 1.5].
+    """
+    a, b, c = _COEFFICIENTS
+    is_tall = matrix.shape[0] > matrix.shape[1]
+    values = matrix.T if is_tall else matrix
+    values.div_(values.norm().clamp(min=_SMALLEST_NORM))
+    for _ in range(_ITERATIONS):
+        gram = values @ values.T
+        gram = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+        values = torch.addmm(values, gram, values, beta=a)
+    return values.T if is_tall else values
+
+
+def _refuse_other_shapes(matrices: Sequence[Tensor]) -> None:
+    for matrix in matrices:
+        if matrix.ndim != 2:
+            raise InputError(
+                "Muon is for matrices",
+                given=f"a parameter of shape {tuple(matrix.shape)}",
+                allowed="two dimensions",
+                hint="give the others to AdamW",
+            )
