@@ -49,13 +49,14 @@ def causal_lm_loss(
         ContextLengthError: A row is longer than the model has positions.
     """
     hidden_ND = hidden_states(model, batch).flatten(0, 1)
-    return chunked_cross_entropy(
+    loss = chunked_cross_entropy(
         hidden_ND,
         output_matrix(model),
         batch.labels.flatten(),
         chunk_tokens=chunk_tokens,
         reduction=reduction,
-    ).view(batch.labels.shape if reduction == "none" else ())
+    )
+    return loss.view(batch.labels.shape) if reduction == "none" else loss
 
 
 @torch.no_grad()

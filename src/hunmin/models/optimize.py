@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.activations import ACT2FN
@@ -21,11 +22,14 @@ from hunmin.models.attention import PACKED_ATTENTION, PLAN_ARGUMENT, packed_atte
 from hunmin.models.fused import normalized_rotation, rms_norm
 
 
-def optimize_model(model: PreTrainedModel) -> PreTrainedModel:
+def optimize_model(
+    model: PreTrainedModel, *, device: torch.device | None = None
+) -> PreTrainedModel:
     """Make training and scoring on a CPU faster, in place.
 
     Args:
-        model: A model of transformers, on the device it will run on. On other devices than CPUs
+        model: A model of transformers.
+        device: The device it will run on; the one it lies on if None. For other devices than CPUs
             nothing is changed: there torch.compile and the device's own kernels do better.
 
     Returns:
@@ -35,7 +39,7 @@ def optimize_model(model: PreTrainedModel) -> PreTrainedModel:
         In float32 results agree to rounding; under bf16 autocast attention scores are rounded to
         bf16 before the softmax, as in the "eager" attention of transformers.
     """
-    if model.device.type != "cpu":
+    if (device or model.device).type != "cpu":
         return model
     if model._supports_attention_backend or "sdpa" in str(model.config._attn_implementation):
         model.set_attn_implementation(PACKED_ATTENTION)

@@ -17,6 +17,8 @@ from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
+from hunmin.parallel.collectives.install import install_collectives
+from hunmin.parallel.collectives.meter import CommunicationMeter
 from hunmin.parallel.layout import Layout
 from hunmin.parallel.mesh import data_mesh
 
@@ -50,7 +52,7 @@ class GradientSynchronizer:
         root: FSDPModule | None = None,
         *,
         two_hop: bool = True,
-        meter: object | None = None,
+        meter: CommunicationMeter | None = None,
     ) -> None:
         self.root = root
         self.meter = meter
@@ -119,7 +121,9 @@ def shard_module(
     sharded = fully_shard(root, mesh=data_mesh(mesh), mp_policy=outside)
     _set_prefetch([b for b in blocks if isinstance(b, FSDPModule)], options.prefetch)
     _give_zeros_to_unused_parameters(sharded)
-    return GradientSynchronizer(sharded, two_hop=layout.two_hop)
+    meter = CommunicationMeter(torch.device(mesh.device_type))
+    install_collectives(sharded, layout, mesh, meter)
+    return GradientSynchronizer(sharded, two_hop=layout.two_hop, meter=meter)
 
 
 def _set_prefetch(blocks: Sequence[FSDPModule], count: int) -> None:

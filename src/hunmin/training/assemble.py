@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -10,11 +11,15 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from hunmin.data.loader import TokenLoader
 from hunmin.models.blocks import require_blocks
 from hunmin.models.build import build_model, model_config
+from hunmin.models.initialize import initialize_parameters
+from hunmin.models.meta import build_meta_model
 from hunmin.models.objective import CausalLMObjective
 from hunmin.models.optimize import optimize_model
 from hunmin.parallel.layout import Layout, derive_layout
-from hunmin.parallel.mesh import build_mesh
+from hunmin.parallel.materialize import materialize
+from hunmin.parallel.mesh import TENSOR, build_mesh
 from hunmin.parallel.sharding import GradientSynchronizer, ShardingOptions, shard_module
+from hunmin.parallel.tensor import apply_tensor_parallel
 from hunmin.parallel.world import World
 from hunmin.tokenizer.load import TextTokenizer
 from hunmin.training.compilation import prepare_blocks
@@ -72,11 +77,12 @@ def assemble(job: TrainJob, tokenizer: TextTokenizer, world: World) -> Assembly:
     machine = prepare_machine(job.train, world)
     layout = _layout(job, config, machine, world)
     plan = job.plan(layout.data_ranks)
-    model = optimize_model(build_model(config, seed=job.train.seed, device=world.device))
-    torch.manual_seed(job.train.seed + world.rank)  # dropout; a checkpoint replaces this state
+    model = _build(config, job.train.seed, world)
     is_compiled = prepare_blocks(model, job.train, plan, world.device)
     objective = CausalLMObjective(model, chunk_tokens=job.train.loss_chunk_tokens)
     synchronizer = _shard(job, model, objective, layout, machine)
+    # Dropout: a checkpoint replaces this state. Ranks that split matrices draw the same numbers.
+    torch.manual_seed(job.train.seed + world.rank // layout.tensor)
     optimizer = OptimizerSet(job.train.optimizer, model)
     learner = Learner(model, objective, optimizer, synchronizer, machine, world)
     return Assembly(
@@ -84,9 +90,7 @@ def assemble(job: TrainJob, tokenizer: TextTokenizer, world: World) -> Assembly:
     )
 
 
-def _layout(
-    job: TrainJob, config: PreTrainedConfig, machine: Machine, world: World
-) -> Layout:
+def _layout(job: TrainJob, config: PreTrainedConfig, machine: Machine, world: World) -> Layout:
     fewest = 1
     if world.size > 1:
         fewest = smallest_group(
@@ -98,6 +102,15 @@ def _layout(
         ranks_per_node=world.ranks_per_node,
         smallest_group=fewest,
     )
+
+
+def _build(config: PreTrainedConfig, seed: int, world: World) -> PreTrainedModel:
+    """Build the model; of several ranks none ever holds all of it, so there it has no memory yet."""
+    if world.size == 1:
+        return optimize_model(build_model(config, seed=seed, device=world.device))
+    model = build_meta_model(config)
+    model.set_attn_implementation("sdpa")
+    return optimize_model(model, device=world.device)
 
 
 def _shard(
@@ -116,7 +129,12 @@ def _shard(
         prefetch=job.parallel.prefetch,
     )
     mesh = build_mesh(layout, machine.device.type)
-    return shard_module(objective, require_blocks(model), layout, mesh, options)
+    if layout.tensor > 1:
+        apply_tensor_parallel(model, mesh[TENSOR])
+    synchronizer = shard_module(objective, require_blocks(model), layout, mesh, options)
+    fill = partial(initialize_parameters, model, seed=job.train.seed)
+    materialize(objective, machine.device, initialize=fill)
+    return synchronizer
 
 
 def _training_data(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from hunmin.core.artifact import Artifact, load_artifact, write_artifact
 from hunmin.models.export import save_model
+from hunmin.parallel.folder import save_folder
+from hunmin.parallel.world import World
 from hunmin.training.checkpoint import load_weights
 from hunmin.training.job import TrainJob
 from hunmin.training.loop import Trainer
@@ -26,19 +29,40 @@ def export_model(job: TrainJob, trainer: Trainer) -> Artifact:
     """
     step = _load_wanted_weights(job, trainer)
     facts = _facts(trainer, step)
+    if trainer.world.is_first:
+        _write(job, trainer, facts)
+    else:
+        save_folder(trainer.model, _shared_folder(trainer.world))
+    trainer.world.barrier()
+    return load_artifact(job.output, "model", verify=False)
+
+
+def _write(job: TrainJob, trainer: Trainer, facts: dict[str, Any]) -> None:
+    """Write the artifact; of its weights each rank writes some."""
     inputs = (job.tokens, job.tokenizer)
     with write_artifact(job.output, "model", recipe=job.recipe, inputs=inputs) as draft:
-        save_model(trainer.model, job.tokenizer.path, draft.path, card=facts)
+        folder = _shared_folder(trainer.world, draft.path)
+        save_model(
+            trainer.model,
+            job.tokenizer.path,
+            folder,
+            card=facts,
+            write_weights=None if trainer.world.size == 1 else save_folder,
+        )
         draft.facts |= facts
-    return load_artifact(job.output, "model", verify=False)
+
+
+def _shared_folder(world: World, path: Path | None = None) -> Path:
+    """Return the folder that the first rank knows."""
+    folder: Path = world.gather(path)[0]
+    return folder
 
 
 def _load_wanted_weights(job: TrainJob, trainer: Trainer) -> int:
     best = trainer.state.best_step
     if job.train.export == "last" or best is None:
         return trainer.state.step
-    checkpoint = load_artifact(trainer.checkpoints.step_path(best), "checkpoint")
-    load_weights(checkpoint, trainer.model)
+    load_weights(trainer.checkpoints.open(best), trainer.model)
     return best
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
 from hunmin.data.batch import IGNORED_LABEL, TokenBatch
 from hunmin.models.loss import DEFAULT_CHUNK_TOKENS
 from hunmin.models.objective import CausalLMObjective
+from hunmin.parallel.norms import clip_gradients
 from hunmin.parallel.sharding import GradientSynchronizer
 from hunmin.parallel.world import World, local_world
 from hunmin.training.machine import Machine
@@ -111,10 +111,8 @@ class Learner:
 
     def clip(self, max_norm: float | None) -> Tensor:
         """Scale gradients down to a norm; return the norm before, the same on every rank."""
-        norm = torch.nn.utils.clip_grad_norm_(
-            self.model.parameters(), math.inf if max_norm is None else max_norm
-        )
-        return norm.full_tensor() if isinstance(norm, DTensor) else norm
+        limit = math.inf if max_norm is None else max_norm
+        return clip_gradients(self.model.parameters(), limit)
 
     def forget_gradients(self) -> None:
         """Drop the gradients of a step that will not be taken."""

@@ -243,7 +243,9 @@ class Trainer:
         """Take the gradients; return the mean loss, and learn whether any rank wants to stop."""
         loss = self.learner.backward(batch, self.plan)
         asking = float(self._asked_to_stop is not None)
-        mean_loss, num_asking = self.world.mean(torch.stack((loss, loss.new_tensor(asking)))).tolist()
+        mean_loss, num_asking = self.world.mean(
+            torch.stack((loss, loss.new_tensor(asking)))
+        ).tolist()
         self._agree_on_stop(num_asking)
         return float(mean_loss)
 
@@ -321,7 +323,8 @@ class Trainer:
         if checkpoint is None:
             return False
         refuse_other_run(checkpoint, self.checkpoints.identity)
-        self.state = restore(checkpoint, self.model, self.learner.optimizer)
+        tensor = self.world.size // self.plan.data_ranks
+        self.state = restore(checkpoint, self.model, self.learner.optimizer, tensor=tensor)
         for callback in self.callbacks:
             if callback.name in self.state.callbacks:
                 callback.load_state(self.state.callbacks[callback.name])
