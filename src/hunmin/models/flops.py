@@ -33,9 +33,44 @@ def train_flops_per_token(config: PreTrainedConfig, context: int) -> float:
     Source:
         PaLM (arXiv:2204.02311), appendix B; half of its attention term, since half is masked.
     """
+    blocks, output = _multiplications(config, context)
+    return float(6 * (blocks + output))
+
+
+def hardware_flops_per_token(config: PreTrainedConfig, context: int, *, recomputes: bool) -> float:
+    """Return the operations that the machine does for one token, for hardware-FLOPs utilisation.
+
+        train_flops_per_token, and 2 * (matrices and attention of all blocks) once more where their
+        activations are computed again in the backward pass
+
+    So HFU is MFU without activation checkpointing, and up to 4/3 of it with. Published "TFLOPS"
+    often count this.
+
+    Args:
+        config: Configuration of a causal language model.
+        context: Tokens in a row.
+        recomputes: Whether the activations of every block are computed again (checkpointing).
+
+    Returns:
+        Operations a token.
+
+    Note:
+        The output matrix is outside the blocks and its products are never computed again (see
+        `models.loss`): with a large vocabulary the factor stays below 4/3. What attention kernels
+        compute again inside is not counted, as usual; nor is it taken off that torch leaves out
+        the last product of a block, whose result nobody needs.
+
+    Source:
+        Korthikanti et al. 2022 (arXiv:2205.05198) tell HFU from MFU so; FLOPs as above.
+    """
+    blocks, _ = _multiplications(config, context)
+    return train_flops_per_token(config, context) + (2.0 * blocks if recomputes else 0.0)
+
+
+def _multiplications(config: PreTrainedConfig, context: int) -> tuple[int, int]:
+    """Return the multiplications of one token in one forward pass: of the blocks, of the output."""
     text: Any = config.get_text_config()
     head_dim = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    output_matrix = text.vocab_size * text.hidden_size
-    matrices = count_parameters(config).non_embedding + output_matrix
     attention = text.num_hidden_layers * text.num_attention_heads * head_dim * context
-    return float(6 * (matrices + attention))
+    blocks = count_parameters(config).non_embedding + attention
+    return blocks, text.vocab_size * text.hidden_size
