@@ -290,6 +290,7 @@ class DeepSpeedEngine:
             },
             "optimizer": {"type": "SGD", "params": {"lr": LEARNING_RATE}},
             "zero_allow_untested_optimizer": True,
+            "gradient_clipping": 0.0,
             "steps_per_print": 10**9,
         }
 
