@@ -12,7 +12,7 @@ from tests.support.distributed import run_ranks
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
+from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_module, distribute_tensor
 from torch.distributed.tensor.parallel import (
     ColwiseParallel,
     RowwiseParallel,
@@ -165,13 +165,14 @@ def test_five_steps_equal_those_of_torch_on_whole_tensors(family: str) -> None:
         assert all(difference < 1e-6 for difference in differences.values()), differences
 
 
-class TwoLayers(nn.Module):
+class Matrices(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(3)
         self.up = nn.Linear(24, 40, bias=False)
         self.down = nn.Linear(40, 24, bias=False)
         self.alone = nn.Linear(24, 7, bias=False)
+        self.copied = nn.Linear(24, 9, bias=False)
 
 
 def differences_with_tensor_parallelism(*shapes: tuple[int, ...]) -> list[tuple[float, list[str]]]:
@@ -180,8 +181,9 @@ def differences_with_tensor_parallelism(*shapes: tuple[int, ...]) -> list[tuple[
 
 def difference_with_tensor_parallelism(shape: tuple[int, ...]) -> tuple[float, list[str]]:
     mesh = init_device_mesh("cpu", shape, mesh_dim_names=("replicate", "shard", "tensor"))
-    model, expected = TwoLayers(), TwoLayers()
+    model, expected = Matrices(), Matrices()
     parallelize_module(model, mesh["tensor"], {"up": ColwiseParallel(), "down": RowwiseParallel()})
+    distribute_module(model.copied, mesh["tensor"])
     fully_shard(model, mesh=mesh["replicate", "shard"])
     optimizer = Muon(model.parameters(), learning_rate=0.01)
     torch_muon = torch.optim.Muon(expected.parameters(), lr=0.01, adjust_lr_fn="match_rms_adamw")
@@ -207,7 +209,7 @@ def test_matrices_that_tensor_parallelism_has_split_too() -> None:
     results += run_ranks(8, differences_with_tensor_parallelism, (2, 2, 2))
     for difference, placements in (layout for rank in results for layout in rank):
         assert difference < 1e-6, placements
-        assert len(set(placements)) == 3
+        assert len(set(placements)) == 4
 
 
 # -- states --------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import product
 
 import torch
@@ -184,8 +185,17 @@ def _process_group(
         return mesh.get_group(axes[0])
     if len(ranks) == dist.get_world_size():
         return dist.group.WORLD
-    group: ProcessGroup = dist.new_group(ranks, use_local_synchronization=True)
+    group: ProcessGroup = dist.new_group(
+        ranks, timeout=_timeout_of(mesh), use_local_synchronization=True
+    )
     return group
+
+
+def _timeout_of(mesh: DeviceMesh) -> timedelta | None:
+    """Return what a new group must be told, as it would not take it from the others."""
+    backend = mesh.get_group(0)._get_backend(torch.device(mesh.device_type))
+    timeout: timedelta | None = getattr(getattr(backend, "options", None), "_timeout", None)
+    return timeout
 
 
 def _coordinate(mesh: DeviceMesh) -> tuple[int, ...]:
