@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +48,7 @@ def save_model(
     draft_path: Path,
     *,
     card: ModelCard | Mapping[str, object] | None = None,
+    write_weights: Callable[[PreTrainedModel, Path], None] | None = None,
 ) -> None:
     """Write config.json, model.safetensors, generation_config.json, tokenizer and README.md.
 
@@ -56,6 +57,8 @@ def save_model(
         tokenizer_path: Folder with tokenizer.json.
         draft_path: An existing folder, usually `ArtifactDraft.path`.
         card: What the README says; a mapping fills its table of facts.
+        write_weights: Writes the safetensors files of a model that no process holds whole, into
+            the folder; None for transformers' own way.
 
     Raises:
         ArtifactKindError: The tokenizer's folder has no tokenizer.json.
@@ -64,7 +67,11 @@ def save_model(
     _copy_tokenizer(tokenizer_path, draft_path)
     model.generation_config = _generation_config(model)
     with explain_disk_full(draft_path), without_progress_bars():
-        model.save_pretrained(draft_path)
+        if write_weights is None:
+            model.save_pretrained(draft_path)
+        else:
+            _write_config(model, draft_path)
+            write_weights(model, draft_path)
     if not isinstance(card, ModelCard):
         card = ModelCard(facts=card or {})
     readme = _model_card(model, card, needs_analyser=bool(cutter_files(tokenizer_path)))
@@ -81,6 +88,15 @@ def _copy_tokenizer(source: Path, target: Path) -> None:
     for name in (*TOKENIZER_FILES, *cutter_files(source)):
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)
+
+
+def _write_config(model: PreTrainedModel, draft_path: Path) -> None:
+    """What `save_pretrained` writes beside the weights."""
+    model.config.dtype = str(model.dtype).removeprefix("torch.")
+    model.config.architectures = [type(model).__name__]
+    model.config.save_pretrained(draft_path)
+    if model.generation_config is not None:
+        model.generation_config.save_pretrained(draft_path)
 
 
 def _generation_config(model: PreTrainedModel) -> GenerationConfig:

@@ -83,7 +83,7 @@ def _parameters_on_meta() -> Iterator[None]:
             shape_only = nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
             register(module, name, shape_only)
 
-    nn.Module.register_parameter = register_on_meta  # type: ignore[method-assign]
+    nn.Module.register_parameter = register_on_meta  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:

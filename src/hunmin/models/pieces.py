@@ -4,8 +4,8 @@ A sharded parameter is a DTensor: its shape is the whole one, its memory this ra
 each dimension the rank holds a few stretches of indices. A product of stretches is a piece: a box
 of the whole that is a box of the part as well.
 
-    whole, 2 x 12, columns cut as q q q q k k k k v v v v     rank 1 of 2 holds  - - q q - - k k - - v v
-    three pieces: columns 2:4, 6:8, 10:12 of the whole lie at 0:2, 2:4, 4:6 of the part
+    eight rows in two sections, each cut for two ranks     rank 0 holds  0 1 - - 4 5 - -
+    two pieces: rows 0:2 and 4:6 of the whole lie at 0:2 and 2:4 of the part
 """
 
 from __future__ import annotations
@@ -58,27 +58,37 @@ def held_pieces(tensor: Tensor) -> list[Piece]:
     Raises:
         StageFailedError: This version of torch cuts tensors in a way that is not known here.
     """
-    indices = held_indices(tensor)
-    found = tuple(held_part(tensor).shape)
-    if tuple(map(len, indices)) != found:
+    if not isinstance(tensor, DTensor):
+        whole = tuple(slice(0, size) for size in tensor.shape)
+        return [Piece(whole, whole)] if tensor.numel() else []
+    coordinate = tensor.device_mesh.get_coordinate()
+    if coordinate is None:
+        return []
+    expected, found = part_shape(tensor, coordinate), tuple(held_part(tensor).shape)
+    if expected != found:
         raise StageFailedError(
             "this version of torch places the parts of a tensor in another way",
             given=f"torch {torch.__version__}, a part of {found}",
-            allowed=f"a part of {tuple(map(len, indices))}",
+            allowed=f"a part of {expected}",
             hint="install a version of torch that hunmin was tested with",
         )
-    boxes = itertools.product(*map(_stretches, indices))
+    return pieces_at(tensor, coordinate)
+
+
+def pieces_at(tensor: DTensor, coordinate: Sequence[int]) -> list[Piece]:
+    """Return the boxes that the rank at a coordinate of the tensor's mesh holds."""
+    boxes = itertools.product(*map(_stretches, _indices_at(tensor, coordinate)))
     return [Piece(tuple(w for w, _ in box), tuple(p for _, p in box)) for box in boxes]
 
 
-def held_indices(tensor: Tensor) -> list[np.ndarray]:
-    """Return the indices of the whole that this process holds along each dimension."""
+def part_shape(tensor: DTensor, coordinate: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of what the rank at a coordinate of the tensor's mesh holds."""
+    return tuple(map(len, _indices_at(tensor, coordinate)))
+
+
+def _indices_at(tensor: DTensor, coordinate: Sequence[int]) -> list[np.ndarray]:
+    """Indices of the whole along each dimension."""
     indices = [np.arange(size) for size in tensor.shape]
-    if not isinstance(tensor, DTensor):
-        return indices
-    coordinate = tensor.device_mesh.get_coordinate()
-    if coordinate is None:
-        return [index[:0] for index in indices]
     for placement, count, place in zip(
         tensor.placements, tensor.device_mesh.shape, coordinate, strict=True
     ):

@@ -1,9 +1,9 @@
 """From shapes to weights: each rank gets memory for its own part of a model, and no more.
 
-    build_meta_model(config)      shapes, no memory
-    apply_tensor_parallel(...)    shapes of this rank's slices
-    shard_module(...)             shapes of this rank's shards
-    materialize(...)              memory for the shards, filled by a seed or from a folder
+build_meta_model(config)      shapes, no memory
+apply_tensor_parallel(...)    shapes of this rank's slices
+shard_module(...)             shapes of this rank's shards
+materialize(...)              memory for the shards, filled by a seed or from a folder
 """
 
 from __future__ import annotations
