@@ -27,12 +27,12 @@ from transformers import PreTrainedModel
 from hunmin.core.artifact import load_artifact
 from hunmin.core.errors import ArtifactMismatchError, HunminError
 from hunmin.parallel.checkpoint import storage
+from hunmin.parallel.checkpoint.model_state import module_tensors
 from hunmin.training.checkpoint import (
     CheckpointFolder,
     load_weights,
     refuse_other_run,
     restore,
-    unique_tensors,
 )
 from hunmin.training.optimizer import OptimizerSet
 from hunmin.training.spec import AdamWSpec
@@ -77,7 +77,7 @@ def whole(tensors: dict[str, torch.Tensor]) -> Arrays:
 
 def everything(model: PreTrainedModel, optimizer: OptimizerSet) -> Arrays:
     states = optimizer.state_tensors()
-    return whole(unique_tensors(model)) | whole({f"state {n}": t for n, t in states.items()})
+    return whole(module_tensors(model)) | whole({f"state {n}": t for n, t in states.items()})
 
 
 def same(left: Arrays, right: Arrays) -> bool:
@@ -148,7 +148,7 @@ def test_weights_alone_into_a_plain_model(saved_by_four) -> None:
     folder, arrays, _ = saved_by_four
     model, _ = build(None)
     load_weights(load_artifact(folder / "step-00000002"), model)
-    loaded = whole(unique_tensors(model))
+    loaded = whole(module_tensors(model))
     assert all(np.array_equal(loaded[name], arrays[name]) for name in loaded)
 
 

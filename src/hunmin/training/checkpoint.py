@@ -10,51 +10,49 @@ checkpoints/step-00000400/
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
-import re
-import shutil
+import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from hunmin.core.artifact import Artifact
-from hunmin.core.atomic import recover_folder
+from hunmin.core.atomic import atomic_write_text
 from hunmin.core.errors import (
     ArtifactKindError,
     ArtifactMismatchError,
     CorruptArtifactError,
     HunminError,
-    suggest,
 )
 from hunmin.core.logs import get_logger
 from hunmin.parallel.checkpoint import (
     CheckpointContent,
     CheckpointSaver,
+    MemoryCopies,
     Ranks,
     SavedCheckpoint,
     SaveJob,
-    load_tensors,
     open_checkpoint,
 )
-from hunmin.parallel.checkpoint.index import CheckpointIndex, TensorRecord
-from hunmin.parallel.checkpoint.random_states import (
-    random_states,
-    seed_again,
-    set_random_states,
+from hunmin.parallel.checkpoint.index import CheckpointIndex
+from hunmin.parallel.checkpoint.model_state import (
+    SavedState,
+    StateOnDisk,
+    load_module,
+    load_run,
+    restore_generators,
+    run_tensors,
 )
+from hunmin.parallel.checkpoint.steps import StepFolders
 from hunmin.training.optimizer import OptimizerSet
 from hunmin.training.state import TrainState
 
 logger = get_logger(__name__)
 
-MODEL, OPTIMIZER = "model.", "optimizer."
 DEFAULT_TIMEOUT = timedelta(minutes=30)
 """How long ranks wait for the slowest disk among them."""
 
@@ -86,6 +84,7 @@ class CheckpointFolder:
         self.newest_step: int | None = None
         """Step that was last found, or last saved; the same on every rank."""
         self._timeout = timeout
+        self._folders = StepFolders(path)
 
     @functools.cached_property
     def ranks(self) -> Ranks:
@@ -96,18 +95,17 @@ class CheckpointFolder:
     def _saver(self) -> CheckpointSaver:
         """Made for the first checkpoint, when nothing of an earlier process is written any more."""
         if self.ranks.is_first:
-            self._remove_abandoned_drafts()
+            self._folders.remove_drafts()
         apart = Ranks.join_apart(timeout=self._timeout) if self.asynchronous else None
         return CheckpointSaver(self.ranks, apart)
 
     def step_path(self, step: int) -> Path:
         """Return the folder of the checkpoint of a step."""
-        return self.path / f"step-{step:08d}"
+        return self._folders.of(step)
 
     def steps(self) -> list[int]:
         """Return the steps that have a finished checkpoint, oldest first."""
-        names = [f.name for f in self.path.iterdir()] if self.path.is_dir() else []
-        return sorted(int(name[5:]) for name in names if re.fullmatch(r"step-\d{8}", name))
+        return self._folders.steps()
 
     def save(self, model: PreTrainedModel, optimizer: OptimizerSet, state: TrainState) -> Path:
         """Write the checkpoint of the present step, or begin to.
@@ -125,13 +123,52 @@ class CheckpointFolder:
             StageFailedError: It could not be written for another reason.
         """
         path = self.step_path(state.step)
-        content = {"identity": self.identity, "world_size": self.ranks.size}
-        text = json.dumps({**content, "state": state.as_dict()}, indent=2)
+        text = json.dumps(self.content(state), indent=2)
         facts = {"step": state.step, "tokens": state.tokens, "ranks": self.ranks.size}
         job = SaveJob(path, state.step, CheckpointContent({"state.json": text}, facts))
         self._saver.save(job, run_tensors(model, optimizer, self.ranks.rank))
         self.newest_step = state.step
         return path
+
+    def content(self, state: TrainState) -> dict[str, Any]:
+        """Return what is saved beside the tensors, as a JSON value."""
+        return {"identity": self.identity, "state": state.as_dict()}
+
+    def copy(
+        self,
+        copies: MemoryCopies,
+        model: PreTrainedModel,
+        optimizer: OptimizerSet,
+        state: TrainState,
+    ) -> float:
+        """Copy the state of the present step into the memory of the nodes.
+
+        Args:
+            copies: Of this run.
+            model: The model.
+            optimizer: Its optimizer.
+            state: Where the run stands.
+
+        Returns:
+            Seconds that training stood still for it.
+
+        Raises:
+            DiskFullError: The memory file system of some node is too small.
+        """
+        tensors = run_tensors(model, optimizer, self.ranks.rank)
+        return copies.save(state.step, tensors, self.content(state))
+
+    def run_id(self) -> str:
+        """Return a name of this run that no other has, though it may have the same recipe.
+
+        Returns:
+            The same on every rank and after a restart; another one where the folder is new.
+        """
+        file = self.path / "run-id"
+        if self.ranks.is_first and not file.is_file():
+            atomic_write_text(file, uuid.uuid4().hex)
+        name = file.read_text(encoding="utf-8") if self.ranks.is_first else None
+        return str(self.ranks.share(name))
 
     def collect(self, *, wait: bool = False) -> list[SavedCheckpoint]:
         """Return the checkpoints that became safe on disk since the last call.
@@ -148,12 +185,9 @@ class CheckpointFolder:
         return self._saver.collect(wait=wait)
 
     def abandon(self, *, seconds: float = 60.0) -> None:
-        """Before the process ends with an error: let the checkpoint being written come to its end.
-
-        Args:
-            seconds: How long to wait at most.
-        """
-        self._saver.abandon(seconds=seconds)
+        """Let the checkpoint being written come to its end before an error ends the process."""
+        if "_saver" in self.__dict__:  # to make one is collective, and others may be gone
+            self._saver.abandon(seconds=seconds)
 
     def open(self, step: int) -> Artifact:
         """Return the checkpoint of a step, verified by all ranks together.
@@ -180,7 +214,7 @@ class CheckpointFolder:
             CorruptArtifactError: There are checkpoints and none of them is whole.
         """
         damaged: list[HunminError] = []
-        for step in reversed(self._shared_steps()):
+        for step in reversed(self.shared_steps()):
             try:
                 checkpoint = self.open(step)
             except (CorruptArtifactError, ArtifactKindError) as error:
@@ -195,29 +229,17 @@ class CheckpointFolder:
             raise damaged[0]
         return None
 
-    def _shared_steps(self) -> list[int]:
-        if self.ranks.is_first and self.path.is_dir():
-            for aside in self.path.glob(".step-*.old"):
-                recover_folder(aside.with_name(aside.name[1 : -len(".old")]))
-        steps: list[int] = self.ranks.share(self.steps())
-        return steps
+    def shared_steps(self) -> list[int]:
+        """Return the steps that have a finished checkpoint as the first rank sees them."""
+        if self.ranks.is_first:
+            self._folders.recover()
+        return list(self.ranks.share(self.steps()))
 
     def prune(self, *, keep: int, best_step: int | None) -> None:
         """Delete all but the newest `keep` checkpoints and the best one."""
-        if not self.ranks.is_first:
-            return
-        for step in self.steps()[:-keep]:
+        for step in self.steps()[:-keep] if self.ranks.is_first else ():
             if step != best_step:
-                # Without its name it is no checkpoint any more, even if a kill interrupts this.
-                dying = self.path / f".step-{step:08d}.tmp-deleted"
-                shutil.rmtree(dying, ignore_errors=True)
-                with contextlib.suppress(FileNotFoundError):
-                    self.step_path(step).rename(dying)
-                shutil.rmtree(dying, ignore_errors=True)
-
-    def _remove_abandoned_drafts(self) -> None:
-        for draft in self.path.glob(".step-*.tmp-*"):
-            shutil.rmtree(draft, ignore_errors=True)
+                self._folders.delete(step)
 
 
 def refuse_other_run(checkpoint: Artifact, identity: str) -> None:
@@ -230,12 +252,78 @@ def refuse_other_run(checkpoint: Artifact, identity: str) -> None:
     Raises:
         ArtifactMismatchError: It belongs to another run.
     """
-    if read_state(checkpoint)["identity"] != identity:
+    _refuse_other_identity(checkpoint.path, read_state(checkpoint)["identity"], identity)
+
+
+def _refuse_other_identity(path: Path, found: str, identity: str) -> None:
+    if found != identity:
         raise ArtifactMismatchError(
             "this checkpoint belongs to a run with another recipe or other data",
-            where=checkpoint.path,
+            where=path,
             hint="move the folder of checkpoints away, or name another place with --run-dir",
         )
+
+
+def resume_newest(
+    folder: CheckpointFolder,
+    model: PreTrainedModel,
+    optimizer: OptimizerSet,
+    *,
+    copies: MemoryCopies | None = None,
+    tensor: int = 1,
+) -> TrainState | None:
+    """Go back to the newest state there is: in the nodes' memory, or on disk.
+
+    Args:
+        folder: The checkpoints.
+        model: The model to fill.
+        optimizer: The optimizer to fill.
+        copies: In-memory copies of this run, if it keeps any.
+        tensor: Neighbouring ranks that split each matrix and draw the same random numbers.
+
+    Returns:
+        Where the run stands; None if nothing was saved yet.
+
+    Raises:
+        ArtifactMismatchError: What was saved belongs to another recipe or other data.
+        CorruptArtifactError: There are checkpoints and none of them is whole.
+
+    Note:
+        Collective. If a copy in memory is as new as the newest checkpoint, no checkpoint is read.
+    """
+    state = _resume_from_memory(folder, model, optimizer, copies, tensor)
+    if state is not None:
+        return state
+    checkpoint = folder.newest_whole()
+    if checkpoint is None:
+        return None
+    refuse_other_run(checkpoint, folder.identity)
+    return restore(checkpoint, model, optimizer, ranks=folder.ranks, tensor=tensor)
+
+
+def _resume_from_memory(
+    folder: CheckpointFolder,
+    model: PreTrainedModel,
+    optimizer: OptimizerSet,
+    copies: MemoryCopies | None,
+    tensor: int,
+) -> TrainState | None:
+    copy = None if copies is None else copies.newest()
+    on_disk = folder.shared_steps()[-1:]
+    if copy is None or [copy.step] < on_disk:
+        return None
+    try:
+        opened = copy.open()
+        _refuse_other_identity(opened.path, opened.content["identity"], folder.identity)
+        state = _restore(opened, opened.content, model, optimizer, folder.ranks, tensor)
+    except CorruptArtifactError as error:
+        if folder.ranks.is_first:
+            logger.warning("looking for a checkpoint on disk instead:\n%s", error)
+        return None
+    if folder.ranks.is_first:
+        logger.info("step %d was still in the memory of the nodes", state.step)
+    folder.newest_step = state.step if on_disk == [state.step] else None
+    return state
 
 
 def restore(
@@ -266,27 +354,23 @@ def restore(
         Collective. With another number of ranks than wrote it, random generators are seeded anew.
     """
     ranks = ranks or Ranks.join(timeout=DEFAULT_TIMEOUT)
-    content = read_state(checkpoint)
-    index = CheckpointIndex.read(checkpoint.path)
-    parameters = unique_tensors(model)
-    refuse_surplus(index, parameters, checkpoint.path)
-    states = optimizer_targets(index, parameters)
-    is_same_world = content["world_size"] == ranks.size
-    generators = random_states(ranks.rank) if is_same_world else {}
-    generators = {name: value for name, value in generators.items() if name in index.tensors}
-    load_tensors(checkpoint, _named(parameters, states) | generators, ranks)
-    optimizer.load_state_tensors(states)
+    saved = StateOnDisk(checkpoint, CheckpointIndex.read(checkpoint.path), ranks)
+    return _restore(saved, read_state(checkpoint), model, optimizer, ranks, tensor)
+
+
+def _restore(
+    saved: SavedState,
+    content: Mapping[str, Any],
+    model: PreTrainedModel,
+    optimizer: OptimizerSet,
+    ranks: Ranks,
+    tensor: int,
+) -> TrainState:
+    generators = load_run(saved, model, optimizer, ranks)
     state = TrainState(**content["state"])
-    if is_same_world:
-        set_random_states(ranks.rank, generators)
-    else:
-        seed_again(content["identity"], state.step, ranks.rank // tensor)
-        if ranks.is_first:
-            logger.info(
-                "%d ranks go on from a checkpoint of %d: random generators are seeded anew",
-                ranks.size,
-                content["world_size"],
-            )
+    restore_generators(
+        generators, ranks, identity=content["identity"], step=state.step, tensor=tensor
+    )
     return state
 
 
@@ -302,97 +386,11 @@ def load_weights(
 
     Raises:
         ArtifactMismatchError: It is a checkpoint of another model; a parameter is named.
-
-    Note:
-        Collective.
     """
-    parameters = unique_tensors(model)
-    refuse_surplus(CheckpointIndex.read(checkpoint.path), parameters, checkpoint.path)
-    load_tensors(checkpoint, _named(parameters, {}), ranks or Ranks.join(timeout=DEFAULT_TIMEOUT))
+    ranks = ranks or Ranks.join(timeout=DEFAULT_TIMEOUT)
+    load_module(StateOnDisk(checkpoint, CheckpointIndex.read(checkpoint.path), ranks), model)
 
 
 def read_state(checkpoint: Artifact) -> dict[str, Any]:
     """Return identity and state of a checkpoint as a JSON value."""
-    content: dict[str, Any] = json.loads(
-        (checkpoint.path / "state.json").read_text(encoding="utf-8")
-    )
-    return content
-
-
-def run_tensors(model: PreTrainedModel, optimizer: OptimizerSet, rank: int) -> dict[str, Tensor]:
-    """Return all tensors of a run by their names in a checkpoint.
-
-    Args:
-        model: The model.
-        optimizer: Its optimizer.
-        rank: This one.
-
-    Returns:
-        Views of the live tensors: plain ones and DTensors.
-    """
-    return _named(unique_tensors(model), optimizer.state_tensors()) | random_states(rank)
-
-
-def _named(parameters: Mapping[str, Tensor], states: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    named = {MODEL + name: value for name, value in parameters.items()}
-    return named | {OPTIMIZER + name: value for name, value in states.items()}
-
-
-def unique_tensors(model: PreTrainedModel) -> dict[str, Tensor]:
-    """Return parameters and persistent buffers; tied ones once, under their first name."""
-    buffers = model.state_dict(keep_vars=True)
-    names = {name for name, _ in model.named_parameters()}
-    parameters = {id(value) for name, value in buffers.items() if name in names}
-    return {
-        name: value.detach()
-        for name, value in buffers.items()
-        if name in names or id(value) not in parameters
-    }
-
-
-def optimizer_targets(
-    index: CheckpointIndex, parameters: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """Return empty tensors for the optimizer states of a checkpoint.
-
-    Args:
-        index: Of the checkpoint.
-        parameters: Of the model, by name.
-
-    Returns:
-        "parameter|entry": spread like the parameter if it has its shape, else plain, on its device.
-    """
-    targets = {}
-    for key in index.names(OPTIMIZER):
-        parameter = parameters[key.rsplit("|", 1)[0]]
-        targets[key] = _like(parameter, index.tensors[OPTIMIZER + key])
-    return targets
-
-
-def _like(parameter: Tensor, record: TensorRecord) -> Tensor:
-    if record.shape == tuple(parameter.shape):
-        return torch.empty_like(parameter, dtype=record.torch_dtype)
-    return torch.empty(record.shape, dtype=record.torch_dtype, device=parameter.device)
-
-
-def refuse_surplus(index: CheckpointIndex, parameters: Mapping[str, Tensor], path: Path) -> None:
-    """Refuse a checkpoint with parameters that the model does not have.
-
-    Args:
-        index: Of the checkpoint.
-        parameters: Of the model, by name.
-        path: The checkpoint, for the message.
-
-    Raises:
-        ArtifactMismatchError: Names the first of them.
-    """
-    owners = {key.rsplit("|", 1)[0] for key in index.names(OPTIMIZER)}
-    surplus = sorted({*index.names(MODEL), *owners} - parameters.keys())
-    if surplus:
-        raise ArtifactMismatchError(
-            "this checkpoint is of another model",
-            where=path,
-            given=f"{surplus[0]} is in it and not in this model, {len(surplus)} such in all."
-            + suggest(surplus[0], parameters),
-            hint="give the recipe that the checkpoint was made with",
-        )
+    return dict(json.loads((checkpoint.path / "state.json").read_text(encoding="utf-8")))

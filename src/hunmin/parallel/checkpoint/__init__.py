@@ -9,6 +9,7 @@ step-00000400/
 """
 
 from hunmin.parallel.checkpoint.load import load_tensors, open_checkpoint
+from hunmin.parallel.checkpoint.memory_copy import MemoryCopies, MemoryCopy
 from hunmin.parallel.checkpoint.ranks import Ranks
 from hunmin.parallel.checkpoint.save import CheckpointSaver, SavedCheckpoint, SaveJob
 from hunmin.parallel.checkpoint.storage import CheckpointContent, ShardReader, ShardWriter
@@ -16,6 +17,8 @@ from hunmin.parallel.checkpoint.storage import CheckpointContent, ShardReader, S
 __all__ = [
     "CheckpointContent",
     "CheckpointSaver",
+    "MemoryCopies",
+    "MemoryCopy",
     "Ranks",
     "SaveJob",
     "SavedCheckpoint",

@@ -81,7 +81,7 @@ def _damage(path: Path, record: FileRecord, found: str) -> CorruptArtifactError:
         where=path,
         given=found,
         allowed=f"{record.bytes} bytes, sha256 {record.sha256[:12]}…",
-        hint="restore it from a copy, or move this checkpoint away: an older one is used then",
+        hint="restore it from a copy, or move this checkpoint away: an older one is used",
     )
 
 

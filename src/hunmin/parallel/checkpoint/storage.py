@@ -258,7 +258,7 @@ class ShardReader(StorageReader):
                 "a part of a checkpoint cannot be read",
                 where=path,
                 given=str(error),
-                hint="restore it from a copy, or move this checkpoint away: an older one is used then",
+                hint="restore it from a copy, or move this checkpoint away: an older one is used",
             ) from error
 
     @classmethod

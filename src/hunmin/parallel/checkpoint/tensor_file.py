@@ -55,8 +55,7 @@ def write_tensor_file(
     Source:
         https://github.com/huggingface/safetensors#format
     """
-    # Wider types first, so that each tensor starts at a multiple of its element's size.
-    names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
+    names = _in_order(tensors)
     digest = hashlib.sha256()
     with explain_failed_write(path), path.open("xb") as file:
         for block in _blocks(names, tensors, notes or {}):
@@ -65,6 +64,46 @@ def write_tensor_file(
         file.flush()
         os.fsync(file.fileno())
         return FileRecord(bytes=file.tell(), sha256=digest.hexdigest())
+
+
+def write_memory_file(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -> int:
+    """Write a safetensors file whole or not at all where no power cut is survived anyway.
+
+    Args:
+        path: Where, on a memory file system; an older file there is replaced.
+        tensors: Dense tensors by name, on any device.
+        notes: Texts for the header's `__metadata__`.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        DiskFullError: No space was left.
+        StageFailedError: The file cannot be written for another reason.
+    """
+    names = _in_order(tensors)
+    draft = path.with_name(f".{path.name}.tmp")
+    with explain_failed_write(path):
+        try:
+            with draft.open("wb") as file:
+                file.writelines(_blocks(names, tensors, notes))
+                size = file.tell()
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    return size
+
+
+def file_size(tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -> int:
+    """Return how large the file of these tensors and notes will be, in bytes."""
+    names = _in_order(tensors)
+    data = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    return len(_header(names, tensors, notes)) + data
+
+
+def _in_order(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Wider types first, so that each tensor starts at a multiple of its element's size."""
+    return sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
 
 
 def _blocks(
