@@ -12,7 +12,14 @@ from tests.support.distributed import run_ranks
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_module, distribute_tensor
+from torch.distributed.tensor import (
+    DTensor,
+    Partial,
+    Replicate,
+    Shard,
+    distribute_module,
+    distribute_tensor,
+)
 from torch.distributed.tensor.parallel import (
     ColwiseParallel,
     RowwiseParallel,
@@ -21,6 +28,7 @@ from torch.distributed.tensor.parallel import (
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
 from hunmin.core.errors import InputError
+from hunmin.parallel.parts import circle_over
 from hunmin.parallel.whole import WholeMatrices
 from hunmin.training.muon import Muon
 from hunmin.training.optimizer import OptimizerSet, split_parameters
@@ -383,7 +391,10 @@ def messages() -> dict[str, str]:
         shape=(4, 4),
         stride=(4, 1),
     )
+    unsummed = DTensor.from_local(torch.ones(4, 4), odd.device_mesh, [Partial()])
     return {
+        "unsummed": message(lambda: WholeMatrices([unsummed])),
+        "outside": message(lambda: circle_over(DeviceMesh("cpu", [1 - dist.get_rank()]), (0,))),
         "placement": message(lambda: optimizer.load_state_tensors({key: copied})),
         "order of ranks": message(lambda: WholeMatrices([backwards])),
         "odd parts": message(lambda: WholeMatrices([odd])),
@@ -400,4 +411,6 @@ def test_what_cannot_be_shared_is_refused() -> None:
     for texts in run_ranks(2, messages):
         assert "does not fit its parameter" in texts["placement"]
         assert "ranks must ascend" in texts["order of ranks"]
+        assert "still to be summed up" in texts["unsummed"]
+        assert "not in the mesh" in texts["outside"]
         assert "allowed: (2, 4)" in texts["odd parts"]
