@@ -97,7 +97,7 @@ def check_job_name(name: str) -> None:
     longest = 63 - _LONGEST_SUFFIX
     if len(name) <= longest and _NAME.fullmatch(name):
         return
-    better = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")[:longest].rstrip("-")
+    better = re.sub(r"[^a-z0-9]+", "-", name.lower()).lstrip("-0123456789")[:longest].rstrip("-")
     raise InputError(
         "Kubernetes takes no such name (RFC 1035, RFC 1123)",
         where="--name",
