@@ -21,7 +21,7 @@ class StragglerSpec(Spec):
 
 
 class ProfileSpec(Spec):
-    """A trace of some steps by torch's profiler, a file a rank, for chrome://tracing or Perfetto."""
+    """A trace of some steps by torch's profiler, for chrome://tracing or ui.perfetto.dev."""
 
     first_step: int = Field(10, ge=1)
     """First step that is traced; the earliest ones show compilation and warm-up."""
@@ -41,7 +41,7 @@ class WatchSpec(Spec):
     communication: bool = True
     """Record bytes and seconds of collectives at each record of metrics.jsonl."""
     every_rank: bool = False
-    """Also write each rank's communication and computing time to metrics-rank-00003.jsonl and so on."""
+    """Also write each rank's communication and computing time, to metrics-rank-00003.jsonl."""
     stragglers: StragglerSpec | None = StragglerSpec()
     """When to name a slow rank; null for never."""
     profile: ProfileSpec | None = None
