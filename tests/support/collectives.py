@@ -24,7 +24,7 @@ class CollectiveLog(TorchDispatchMode):
         if DTensor in types:
             return NotImplemented  # let it take itself apart; what it sends comes back here
         namespace, name = func._schema.name.split("::")
-        if "c10d" in namespace and name != "wait_tensor":
+        if "c10d" in namespace and name not in ("wait_tensor", "_wrap_tensor_autograd"):
             self.calls.append((name, _bytes_over_links(name, args)))
         return func(*args, **(kwargs or {}))
 
