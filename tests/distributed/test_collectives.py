@@ -28,6 +28,7 @@ from hunmin.parallel.collectives.hierarchical import (
 )
 from hunmin.parallel.collectives.install import install_collectives
 from hunmin.parallel.collectives.meter import (
+    Call,
     CollectiveTotals,
     CommunicationMeter,
     measured_link_bytes,
@@ -317,12 +318,25 @@ def test_groups_of_one_only_synchronise_copies() -> None:
 # -- asynchronous operations ---------------------------------------------------------------------
 
 
-def issue_before_the_peers(layout: Layout, kind: str) -> tuple[bool, list[float]]:
+class RecordingMeter(CommunicationMeter):
+    """Keeps the calls that it counts."""
+
+    def __init__(self, *options: Any) -> None:
+        super().__init__(*options)
+        self.calls: list[Call] = []
+
+    def end(self, call: Call, at: Any = None) -> None:
+        super().end(call, at)
+        self.calls.append(call)
+
+
+def issue_before_the_peers(layout: Layout, kind: str) -> tuple[bool, bool, list[float]]:
     """Rank 0 lets the others start only after its own call has returned."""
     pair = Pair(layout)
-    gather: Any = pair.gather
+    meter = RecordingMeter(CPU)
+    gather: Any = HierarchicalAllGather(pair.groups, meter)
     if kind == "flat":
-        gather = MeteredAllGather(FlatAllGather(), pair.meter)
+        gather = MeteredAllGather(FlatAllGather(), meter)
     store = dist.distributed_c10d._get_default_store()
     if dist.get_rank() > 0:
         store.wait(["rank 0 goes on"], timedelta(seconds=20))
@@ -334,14 +348,16 @@ def issue_before_the_peers(layout: Layout, kind: str) -> tuple[bool, list[float]
     part = torch.empty(1)
     pair.scatter(part, torch.ones(layout.world_size), pair.shard, dist.ReduceOp.SUM)
     work.wait()
-    return was_done, [*output.tolist(), *part.tolist()]
+    was_noted = all(call.operation.wanted >= max(call.starts) for call in meter.calls)
+    return was_done, was_noted and bool(meter.calls), [*output.tolist(), *part.tolist()]
 
 
 @pytest.mark.parametrize("kind", ["hierarchical", "flat"])
 def test_asynchronous_gathers_return_before_they_are_done(kind: str) -> None:
     found = run_ranks(4, issue_before_the_peers, staged(4, 4, 2), kind)
     assert found[0][0] is False
-    assert [values for _, values in found] == [[0.0, 1.0, 2.0, 3.0, 4.0]] * 4
+    assert all(was_noted for _, was_noted, _ in found)
+    assert [values for _, _, values in found] == [[0.0, 1.0, 2.0, 3.0, 4.0]] * 4
 
 
 def gather_beside_a_dying_rank(layout: Layout) -> None:
@@ -374,13 +390,18 @@ class CountingClock:
         return end - start
 
 
-def demands_of_a_step() -> dict[str, Any]:
-    """Train as if collectives did not block: what is waited for is told by hooks."""
+def watched_toy(meter: CommunicationMeter) -> Any:
     layout = Layout(2, 1, 2)
     mesh = mesh_of(layout)
-    model: Any = sharded_toy(mesh)
-    meter = CommunicationMeter(torch.device("cuda"), CountingClock())
+    model = sharded_toy(mesh)
     install_collectives(model, layout, mesh, meter)
+    return model
+
+
+def train_as_if_nothing_blocked() -> dict[str, Any]:
+    """Return the totals of forward and backward pass; what is waited for is told by hooks."""
+    meter = CommunicationMeter(torch.device("cuda"), CountingClock())
+    model = watched_toy(meter)
     loss = model(rows_of(dist.get_rank(), 0))
     forward = meter.take()
     loss.backward()
@@ -393,7 +414,7 @@ def demands_of_a_step() -> dict[str, Any]:
 
 
 def test_prefetched_gathers_are_hidden_and_others_exposed() -> None:
-    for found in run_ranks(2, demands_of_a_step):
+    for found in run_ranks(2, train_as_if_nothing_blocked):
         forward, backward = found["forward"], found["backward"]
         assert (forward["calls"], backward["calls"]) == (DEPTH + 1, DEPTH)
         # Gathered when its module is reached: exposed from its start to its end.
@@ -403,6 +424,26 @@ def test_prefetched_gathers_are_hidden_and_others_exposed() -> None:
         # Only the root's reduction is waited for at the end of the backward pass.
         reductions = found["reductions"]
         assert reductions["exposed_seconds"] * (DEPTH + 1) == reductions["seconds"]
+
+
+def exposed_gathers_of_a_second_step() -> list[bool]:
+    meter = RecordingMeter(torch.device("cuda"), CountingClock())
+    model = watched_toy(meter)
+    first, second, third = model.blocks
+    first.set_modules_to_forward_prefetch([second])
+    third.set_modules_to_backward_prefetch([first])
+    for _ in range(2):
+        meter.calls.clear()
+        model(rows_of(dist.get_rank(), 0)).backward()
+    gathers = [call for call in meter.calls if call.kind == "all_gather"]
+    return [call.operation.wanted < min(call.starts) for call in gathers]
+
+
+def test_each_gather_is_wanted_when_its_module_is_reached() -> None:
+    forward = {"root": True, "first": True, "second": False, "third": True}
+    backward = {"third": False, "first": False, "second": True}
+    expected = [*forward.values(), *backward.values()]
+    assert run_ranks(2, exposed_gathers_of_a_second_step) == [expected] * 2
 
 
 # -- groups --------------------------------------------------------------------------------------
