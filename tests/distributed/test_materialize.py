@@ -223,7 +223,7 @@ def wrong_pieces() -> list[str]:
         [Shard(0), _StridedShard(1, split_factor=3)],
     ]
     for placements in kinds:
-        tensor = distribute_tensor(torch.zeros_like(whole), mesh, placements)
+        tensor = distribute_tensor(whole * 0, mesh, placements, src_data_rank=None)
         for first in range(0, 7, 3):
             write_rows(tensor, first, whole[first : first + 3])
         read = torch.full_like(held_part(tensor), -1)

@@ -14,6 +14,7 @@ others (a fused norm, the chunked loss) need not know of it.
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -28,7 +29,7 @@ from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tenso
 from torch.distributed.tensor.placement_types import Placement
 from transformers import PreTrainedModel
 
-from hunmin.models.slices import Cut, slice_plan
+from hunmin.models.slices import Cut, SlicePlan, slice_plan
 
 
 def apply_tensor_parallel(model: PreTrainedModel, mesh: DeviceMesh) -> None:
@@ -53,14 +54,11 @@ def apply_tensor_parallel(model: PreTrainedModel, mesh: DeviceMesh) -> None:
         return
     axis = _Axis(mesh)
     placed: dict[int, nn.Parameter] = {}
-    readers = [cut.module.rpartition(".")[0] for cut in plan.cuts if cut.by == "columns"]
-    inputs = {name: _SharedInput(axis, readers.count(name)) for name in set(readers)}
     for cut in plan.cuts:
         module = model.get_submodule(cut.module)
         _place(module, axis, placed, cut)
         _become(module, _Columns if cut.by == "columns" else _Rows, axis, cut)
-        if cut.by == "columns":
-            cast("_Columns", module)._shared_input = inputs[cut.module.rpartition(".")[0]]
+    _share_inputs(model, plan, axis)
     cut_names = {cut.module for cut in plan.cuts}
     for name, module in model.named_modules():
         if name not in cut_names and module._parameters:
@@ -69,6 +67,19 @@ def apply_tensor_parallel(model: PreTrainedModel, mesh: DeviceMesh) -> None:
     for name, attribute in plan.divided:
         module = model.get_submodule(name)
         setattr(module, attribute, getattr(module, attribute) // mesh.size())
+
+
+def _share_inputs(model: nn.Module, plan: SlicePlan, axis: _Axis) -> None:
+    """Matrices of one module that are cut by columns read the same input, most of the time."""
+    siblings: dict[str, list[Any]] = {}
+    for cut in plan.cuts:
+        if cut.by == "columns":
+            module = model.get_submodule(cut.module)
+            siblings.setdefault(cut.module.rpartition(".")[0], []).append(module)
+    for modules in siblings.values():
+        shared = _SharedInput(axis, len(modules))
+        for module in modules:
+            module._shared_input = shared
 
 
 @dataclass(frozen=True)
@@ -113,10 +124,13 @@ def _placement(name: str, cut: Cut | None) -> Placement:
 def _become(module: nn.Module, kind: type[_Part], axis: _Axis, cut: Cut | None = None) -> None:
     base: Any = type(module)
     module.__class__ = _subclass(base, cast("Any", kind), tuple(module._parameters))
-    part = cast("_Part", module)
+    part: Any = module
     part._axis = axis
     if cut is not None:
         part._cut = cut
+    if cut is not None and cut.sections > 1:
+        stored = part._parameters["weight"].shape[cut.weight_dim] // axis.size
+        part._exchange = _plan_exchange(stored, cut.sections, axis.size, axis.rank)
 
 
 @functools.cache
@@ -167,12 +181,13 @@ class _Columns(_Part):
     """A linear layer that computes some of the outputs."""
 
     _shared_input: _SharedInput
+    _exchange: _Exchange | None = None
 
     def _read(self, name: str, local: Tensor) -> Tensor:
-        if self._cut.sections == 1:
+        if self._exchange is None:
             return local
         dim = 0 if name == "bias" else self._cut.weight_dim
-        return _share_out_sections(local, dim, self._cut.sections, self._axis)
+        return _share_out_sections(local, dim, self._exchange, self._axis)
 
     def forward(self, hidden: Tensor) -> Tensor:
         return F.linear(self._shared_input.enter(hidden), _as_linear(self), self.bias)
@@ -259,41 +274,44 @@ class _Exchange:
         stored   rank 0  q q q q k k      used   rank 0  q q - - k k - - v v - -
                  rank 1  k k v v v v             rank 1  - - q q - - k k - - v v
 
+    The parameter is stored in one stretch, so that checkpoints, optimizers and folders see it as
+    they see any other.
+
     Args:
-        order: This rank's rows, those for rank 0 first.
+        stretches: This rank's rows in the order in which they are sent, start and stop.
         sent: Rows for each rank.
         received: Rows from each rank.
     """
 
-    order: Tensor
+    stretches: tuple[tuple[int, int], ...]
     sent: list[int]
     received: list[int]
 
 
-def _share_out_sections(local: Tensor, dim: int, sections: int, axis: _Axis) -> Tensor:
+def _plan_exchange(stored: int, sections: int, ranks: int, rank: int) -> _Exchange:
+    """Plan it for `stored` rows on each of `ranks` ranks."""
+    users = np.tile(np.repeat(np.arange(ranks), stored // sections), sections)
+    own = users[rank * stored : (rank + 1) * stored]
+    ends = [0, *(np.flatnonzero(np.diff(own)) + 1).tolist(), stored]
+    stretches = sorted(itertools.pairwise(ends), key=lambda stretch: int(own[stretch[0]]))
+    sent = np.bincount(own, minlength=ranks).tolist()
+    received = (users.reshape(ranks, stored) == rank).sum(1).tolist()
+    return _Exchange(tuple(stretches), sent, received)
+
+
+def _share_out_sections(local: Tensor, dim: int, exchange: _Exchange, axis: _Axis) -> Tensor:
     """Return this rank's share of each section along a dimension, the sections side by side."""
-    exchange = _exchange(local.shape[dim], sections, axis.size, axis.rank)
     rows = local.movedim(dim, 0)
     used: Tensor = _Exchanged.apply(rows, exchange, axis)  # type: ignore[no-untyped-call]
     return used.movedim(0, dim)
-
-
-@functools.cache
-def _exchange(stored: int, sections: int, ranks: int, rank: int) -> _Exchange:
-    # Owner of each row of the whole: sections, each in `ranks` shares.
-    users = np.tile(np.repeat(np.arange(ranks), stored // sections), sections)
-    own = users[rank * stored : (rank + 1) * stored]
-    sent = np.bincount(own, minlength=ranks).tolist()
-    received = (users.reshape(ranks, stored) == rank).sum(1).tolist()
-    return _Exchange(torch.from_numpy(np.argsort(own, kind="stable")), sent, received)
 
 
 class _Exchanged(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, exchange: _Exchange, axis: _Axis) -> Tensor:
         ctx.exchange, ctx.axis = exchange, axis
+        ordered = torch.cat([rows[start:stop] for start, stop in exchange.stretches])
         used = rows.new_empty(sum(exchange.received), *rows.shape[1:])
-        ordered = rows[exchange.order.to(rows.device)]
         dist.all_to_all_single(used, ordered, exchange.received, exchange.sent, group=axis.group)
         return used
 
@@ -305,5 +323,7 @@ class _Exchanged(torch.autograd.Function):
             ordered, above, exchange.sent, exchange.received, group=ctx.axis.group
         )
         gradient = torch.empty_like(ordered)
-        gradient[exchange.order.to(above.device)] = ordered
+        lengths = [stop - start for start, stop in exchange.stretches]
+        for (start, stop), part in zip(exchange.stretches, ordered.split(lengths), strict=True):
+            gradient[start:stop] = part
         return gradient, None, None
