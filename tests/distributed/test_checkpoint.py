@@ -26,6 +26,7 @@ from transformers import PreTrainedModel
 
 from hunmin.core.artifact import load_artifact
 from hunmin.core.errors import ArtifactMismatchError, HunminError
+from hunmin.core.hashing import seed_from
 from hunmin.parallel.checkpoint import storage
 from hunmin.parallel.checkpoint.model_state import module_tensors
 from hunmin.training.checkpoint import (
@@ -126,7 +127,7 @@ def test_the_folder_is_an_artifact_and_no_part_is_written_twice(saved_by_four) -
     assert not any(path.suffix in (".pt", ".pkl", ".metadata") for path in folder.rglob("*"))
 
 
-@pytest.mark.parametrize(("ranks", "group"), [(1, None), (2, 1), (2, 2), (4, 4), (4, 2), (8, 4)])
+@pytest.mark.parametrize(("ranks", "group"), [(1, None), (2, 1), (2, 2), (4, 4), (8, 4)])
 def test_any_layout_goes_on_from_it(saved_by_four, ranks: int, group: int | None) -> None:
     folder, arrays, losses = saved_by_four
     results = run_ranks(ranks, restore_and_go_on, folder, group)
@@ -168,9 +169,9 @@ def test_random_generators_go_on_or_are_seeded_anew(tmp_path: Path) -> None:
     drawn = run_ranks(2, draw, tmp_path, True)
     assert drawn[0] != drawn[1]
     assert run_ranks(2, draw, tmp_path, False) == drawn
-    others = run_ranks(4, draw, tmp_path, False)
-    assert len({tuple(values) for values in others + drawn}) == 6
-    assert run_ranks(4, draw, tmp_path, False) == others
+    seeds = [seed_from("identity", 1, rank) % 2**63 for rank in range(4)]
+    expected = [torch.rand(3, generator=torch.Generator().manual_seed(s)).tolist() for s in seeds]
+    assert run_ranks(4, draw, tmp_path, False) == expected
 
 
 # -- beside the training -------------------------------------------------------------------------
