@@ -16,7 +16,7 @@ from hunmin.core.artifact import Artifact
 from hunmin.data.loader import TokenLoader
 from hunmin.data.spec import DataSpec
 from hunmin.models.build import build_model, model_config
-from hunmin.models.flops import train_flops_per_token
+from hunmin.models.flops import TokenFlops, train_flops_per_token
 from hunmin.models.optimize import optimize_model
 from hunmin.models.spec import ModelSpec
 from hunmin.training.checkpoint import CheckpointFolder
@@ -110,7 +110,7 @@ def hunmin_contender(job: Job, folder: Path, *, compile_blocks: bool) -> Callabl
             torch.ones(job.vocab_size, dtype=torch.int64),
         ),
         checkpoints=CheckpointFolder(folder, "benchmark"),
-        flops_per_token=job.flops_per_token(),
+        flops=TokenFlops(job.flops_per_token(), job.flops_per_token()),
         callbacks=(),
     )
 

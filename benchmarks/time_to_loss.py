@@ -25,7 +25,7 @@ from hunmin.core.artifact import Artifact
 from hunmin.data.loader import TokenLoader
 from hunmin.data.spec import DataSpec
 from hunmin.models.build import build_model, count_parameters, model_config
-from hunmin.models.flops import train_flops_per_token
+from hunmin.models.flops import TokenFlops
 from hunmin.models.optimize import optimize_model
 from hunmin.models.spec import ModelSpec
 from hunmin.training.checkpoint import CheckpointFolder
@@ -101,7 +101,7 @@ def make_run(contest: Contest, name: str, model: ModelSpec, train: TrainSpec) ->
             torch.ones(contest.vocab_size, dtype=torch.int64),
         ),
         checkpoints=CheckpointFolder(Path(tempfile.gettempdir()), "benchmark"),
-        flops_per_token=train_flops_per_token(config, contest.data.context),
+        flops=TokenFlops.of(config, contest.data.context),
         callbacks=(),
     )
     return Run(name, trainer, count_parameters(config).total)

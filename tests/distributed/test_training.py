@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from tests.support.distributed import run_ranks
 from tests.support.jobs import tiny_job, tokenizer_and_tokens
 from transformers import AutoModelForCausalLM
@@ -18,11 +16,13 @@ from transformers import AutoModelForCausalLM
 from hunmin.core.artifact import Artifact
 from hunmin.core.errors import InputError
 from hunmin.parallel.spec import ParallelSpec
-from hunmin.parallel.world import World
+from hunmin.parallel.world import join_world
 from hunmin.training.job import TrainJob
+from hunmin.training.loop import Trainer
 from hunmin.training.train import train_model
 
 ADAMW = {"kind": "adamw", "epsilon": 1e-4}
+MUON = {"kind": "muon", "adamw": {"epsilon": 1e-4}}
 
 
 @pytest.fixture(scope="module")
@@ -30,24 +30,16 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, Artifact
     return tokenizer_and_tokens(tmp_path_factory.mktemp("inputs"))
 
 
-def world_of_test() -> World:
-    return World(
-        rank=dist.get_rank(),
-        size=dist.get_world_size(),
-        local_rank=int(os.environ["LOCAL_RANK"]),
-        ranks_per_node=int(os.environ["LOCAL_WORLD_SIZE"]),
-        device=torch.device("cpu"),
-    )
-
-
 def train(job: TrainJob) -> None:
-    train_model(job, world_of_test())
+    with join_world(timeout=60) as world:
+        train_model(job, world)
 
 
 def refusal(job: TrainJob) -> str:
-    with pytest.raises(InputError) as caught:
-        train_model(job, world_of_test())
-    return str(caught.value)
+    with join_world(timeout=60) as world:
+        with pytest.raises(InputError) as caught:
+            train_model(job, world)
+        return str(caught.value)
 
 
 def losses(job: TrainJob) -> dict[int, float]:
@@ -62,16 +54,15 @@ def job_of(
 
 
 @pytest.mark.parametrize(
-    ("world", "per_node", "parallel"),
+    ("world", "per_node", "parallel", "optimizer"),
     [
-        (2, 2, ParallelSpec(partition_group=2)),
-        (3, 3, ParallelSpec(partition_group=1)),
-        (4, 2, ParallelSpec(partition_group=2)),
-        (4, 2, ParallelSpec(partition_group="world")),
-        (4, 4, ParallelSpec(partition_group=2, tensor=2)),
+        (2, 2, ParallelSpec(partition_group=2), ADAMW),
+        (3, 3, ParallelSpec(partition_group=1), MUON),
+        (4, 2, ParallelSpec(partition_group=2), MUON),
+        (4, 2, ParallelSpec(partition_group="world"), ADAMW),
+        (4, 4, ParallelSpec(partition_group=2, tensor=2), MUON),
     ],
 )
-@pytest.mark.parametrize("optimizer", [ADAMW, {"kind": "muon", "adamw": {"epsilon": 1e-4}}])
 def test_losses_are_those_of_one_process(
     inputs: tuple[Artifact, Artifact],
     tmp_path: Path,
@@ -83,7 +74,7 @@ def test_losses_are_those_of_one_process(
     alone = tiny_job(inputs, tmp_path / "alone", optimizer=optimizer)
     several = job_of(inputs, tmp_path / "several", parallel, optimizer=optimizer)
     train_model(alone)
-    run_ranks(world, train, several, ranks_per_node=per_node)
+    run_ranks(world, train, several, ranks_per_node=per_node, start_group=False)
     assert losses(several) == pytest.approx(losses(alone), rel=1e-4)
     ours, stock = (
         AutoModelForCausalLM.from_pretrained(job.output).state_dict() for job in (several, alone)
@@ -105,16 +96,13 @@ def test_a_run_goes_on_with_other_ranks_and_other_groups(
     ]
     for world, per_node, parallel, until in stages:
         job = job_of(inputs, tmp_path / "moved", parallel)
-        run_ranks(world, train_until, job, until, ranks_per_node=per_node)
+        run_ranks(world, train_until, job, until, ranks_per_node=per_node, start_group=False)
     assert losses(job) == pytest.approx(losses(alone), rel=1e-4)
     assert sorted(losses(job)) == [1, 2, 3, 4, 5, 6]
 
 
 def train_until(job: TrainJob, step: int) -> None:
     """Train, and die without a word after a step whose checkpoint is safe."""
-    from hunmin.training.callbacks import Callback
-    from hunmin.training.loop import Trainer
-
     tell = Trainer._tell
 
     def tell_and_die(self: Trainer, moment: str, *arguments: object) -> None:
@@ -123,7 +111,6 @@ def train_until(job: TrainJob, step: int) -> None:
             self.checkpoints.collect(wait=True)
             raise _Killed
 
-    assert Callback is not None
     Trainer._tell = tell_and_die  # type: ignore[method-assign]
     try:
         train(job)
@@ -139,7 +126,7 @@ def test_groups_that_do_not_divide_the_ranks(
     inputs: tuple[Artifact, Artifact], tmp_path: Path
 ) -> None:
     job = job_of(inputs, tmp_path, ParallelSpec(partition_group=3))
-    messages = run_ranks(4, refusal, job, ranks_per_node=2)
+    messages = run_ranks(4, refusal, job, ranks_per_node=2, start_group=False)
     assert len(set(messages)) == 1
     assert "parallel.partition_group" in messages[0]
     assert "allowed: 1, 2, 4" in messages[0]

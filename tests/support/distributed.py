@@ -12,6 +12,7 @@ import ctypes
 import multiprocessing
 import os
 import pickle
+import socket
 import tempfile
 import time
 import traceback
@@ -51,9 +52,10 @@ def run_ranks(
 ) -> list[Any]:
     """Run a function on `size` ranks and return what each returned; fail if one fails.
 
-    `start_group=False` leaves it to the function to join the process group. `environment` gives
-    each rank variables of its own.
+    `start_group=False` leaves it to the function to join the process group, as `join_world` does.
+    `environment` gives each rank variables of its own.
     """
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     with tempfile.TemporaryDirectory() as folder:
         started = [
             _start(
@@ -62,13 +64,20 @@ def run_ranks(
                 Path(folder) / "store",
                 ranks_per_node or size,
                 start_group,
-                (environment or [{}] * size)[rank],
+                {**meeting, **(environment or [{}] * size)[rank]},
                 function,
                 arguments,
             )
             for rank in range(size)
         ]
         return _collect(started, time.monotonic() + seconds)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def _start(size: int, rank: int, *rest: Any) -> tuple[BaseProcess, Connection]:

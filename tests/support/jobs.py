@@ -16,7 +16,7 @@ from tests.support.documents import document, write_documents
 from tests.support.texts import SENTENCES
 
 DATA = DataSpec(context=32, num_workers=1)
-MODEL = ModelSpec(layers=2, width=64, heads=2)
+MODEL = ModelSpec(layers=2, width=64, heads=2, kv_heads=2)
 TRAIN = TrainSpec(
     duration="6 steps",
     batch_tokens=256,

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from transformers import PreTrainedConfig
 
 from hunmin.models.build import count_parameters
+
+
+@dataclass(frozen=True)
+class TokenFlops:
+    """Operations of training on one token.
+
+    Args:
+        of_model: What forward and backward need.
+        of_hardware: What is done, with what is computed again.
+    """
+
+    of_model: float
+    of_hardware: float
+
+    @classmethod
+    def of(cls, config: PreTrainedConfig, context: int, *, recomputes: bool = False) -> TokenFlops:
+        """Return both for a model; see the functions below."""
+        hardware = hardware_flops_per_token(config, context, recomputes=recomputes)
+        return cls(train_flops_per_token(config, context), hardware)
 
 
 def train_flops_per_token(config: PreTrainedConfig, context: int) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import nn
@@ -31,11 +32,13 @@ class ShardingOptions:
         gather_dtype: Type in which the blocks' parameters travel and compute; None for their own.
         reshard_after_forward: Whether gathered parameters are freed after the forward pass.
         prefetch: Blocks gathered ahead.
+        timeout: After which a collective is an error; None for the backend's default.
     """
 
     gather_dtype: torch.dtype | None = None
     reshard_after_forward: bool = True
     prefetch: int = 1
+    timeout: timedelta | None = None
 
 
 class GradientSynchronizer:
@@ -122,7 +125,7 @@ def shard_module(
     _set_prefetch([b for b in blocks if isinstance(b, FSDPModule)], options.prefetch)
     _give_zeros_to_unused_parameters(sharded)
     meter = CommunicationMeter(torch.device(mesh.device_type))
-    install_collectives(sharded, layout, mesh, meter)
+    install_collectives(sharded, layout, mesh, meter, timeout=options.timeout)
     return GradientSynchronizer(sharded, two_hop=layout.two_hop, meter=meter)
 
 

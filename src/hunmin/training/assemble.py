@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 import torch
@@ -15,6 +16,7 @@ from hunmin.models.initialize import initialize_parameters
 from hunmin.models.meta import build_meta_model
 from hunmin.models.objective import CausalLMObjective
 from hunmin.models.optimize import optimize_model
+from hunmin.parallel.failures import bound_collectives
 from hunmin.parallel.layout import Layout, derive_layout
 from hunmin.parallel.materialize import materialize
 from hunmin.parallel.mesh import TENSOR, build_mesh
@@ -105,7 +107,7 @@ def _layout(job: TrainJob, config: PreTrainedConfig, machine: Machine, world: Wo
 
 
 def _build(config: PreTrainedConfig, seed: int, world: World) -> PreTrainedModel:
-    """Build the model; of several ranks none ever holds all of it, so there it has no memory yet."""
+    """Build the model; with several ranks without memory, since none of them holds all of it."""
     if world.size == 1:
         return optimize_model(build_model(config, seed=seed, device=world.device))
     model = build_meta_model(config)
@@ -127,11 +129,13 @@ def _shard(
         gather_dtype=_GATHER_DTYPES[machine.precision if precision == "auto" else precision],
         reshard_after_forward=job.parallel.reshard_after_forward,
         prefetch=job.parallel.prefetch,
+        timeout=timedelta(seconds=job.parallel.timeout),
     )
     mesh = build_mesh(layout, machine.device.type)
     if layout.tensor > 1:
         apply_tensor_parallel(model, mesh[TENSOR])
     synchronizer = shard_module(objective, require_blocks(model), layout, mesh, options)
+    bound_collectives(mesh.get_all_groups(), job.parallel.timeout)
     fill = partial(initialize_parameters, model, seed=job.train.seed)
     materialize(objective, machine.device, initialize=fill)
     return synchronizer

@@ -1,7 +1,10 @@
 """The smallest partition group that fits, from a measurement of one block.
 
 Models of one block and of two are run forward on two and on three rows, and what autograd keeps
-for the backward pass is counted. With n blocks and r rows that is fixed + n * w + r * e + n * r * a:
+for the backward pass is counted. With n blocks and r rows that is
+
+    fixed + n * w + r * e + n * r * a
+
 a is what a block keeps of a row, e what embeddings and loss keep of it, w the copies of a block's
 weights that autocast makes.
 """

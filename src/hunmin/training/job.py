@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hunmin.core.artifact import Artifact
 from hunmin.core.hashing import stable_hash
+from hunmin.core.spec import Spec
 from hunmin.data.mixing import MixturePlan, mix_split
 from hunmin.data.spec import DataSpec
 from hunmin.data.tokens import open_tokens, split_facts
@@ -41,7 +42,7 @@ class TrainJob:
     folder: Path
     output: Path
     recipe: dict[str, Any]
-    parallel: ParallelSpec = ParallelSpec()
+    parallel: ParallelSpec = field(default_factory=ParallelSpec)
 
     def identity(self) -> str:
         """Return a hash of all that decides the course of the losses."""
@@ -49,6 +50,13 @@ class TrainJob:
         data = self.data.model_dump(mode="json", exclude=set(self.data.INDIFFERENT))
         parts = [decisive, self.model.model_dump(mode="json"), data]
         return stable_hash([*parts, self.tokens.digest, self.tokenizer.digest])
+
+    def facts(self) -> dict[str, Any]:
+        """Return what every rank must have been given alike, as a JSON value."""
+        sections: dict[str, Spec] = {"train": self.train, "model": self.model}
+        sections |= {"data": self.data, "parallel": self.parallel}
+        values = {name: spec.model_dump(mode="json") for name, spec in sections.items()}
+        return {**values, "tokens": self.tokens.digest, "tokenizer": self.tokenizer.digest}
 
     def plan(self, data_ranks: int = 1) -> TrainPlan:
         """Derive the plan from the recipe, the number of tokens and that of ranks."""

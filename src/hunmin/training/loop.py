@@ -22,12 +22,14 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from hunmin.core.errors import TrainingDivergedError
+from hunmin.core.artifact import Artifact
 from hunmin.core.logs import get_logger
 from hunmin.data.loader import TokenBatch, TokenLoader
+from hunmin.models.flops import TokenFlops
 from hunmin.parallel.world import World
 from hunmin.training.callbacks.callback import Callback
 from hunmin.training.checkpoint import CheckpointFolder, refuse_other_run, restore
+from hunmin.training.guard import Action, LossGuard, Verdict, divergence
 from hunmin.training.learner import Learner
 from hunmin.training.plan import TrainPlan
 from hunmin.training.schedule import learning_rate_factor
@@ -49,9 +51,11 @@ class StepResult:
         gradient_norm: Before clipping.
         tokens_per_second: Of this step.
         mfu: Model FLOPs of this step as a share of the measured matrix-product rate.
+        hfu: The same with what is computed again in the backward pass.
         data_wait_seconds: Time spent waiting for the batch.
         memory_bytes: Peak memory so far: of the GPU if there is one, else of the process.
         seconds: Wall time in steps since the run began, over all sittings.
+        skipped: Why the weights were not updated; empty if they were.
     """
 
     step: int
@@ -61,9 +65,11 @@ class StepResult:
     gradient_norm: float
     tokens_per_second: float
     mfu: float
+    hfu: float
     data_wait_seconds: float
     memory_bytes: int
     seconds: float
+    skipped: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ class Trainer:
         learner: Model and optimizer.
         data: Batches to learn from and held-out ones.
         checkpoints: Where checkpoints go.
-        flops_per_token: Model FLOPs of forward and backward.
+        flops: Operations of forward and backward.
         callbacks: Called in this order.
         facts: Recorded at the start of every sitting.
     """
@@ -124,7 +130,7 @@ class Trainer:
         learner: Learner,
         data: TrainingData,
         checkpoints: CheckpointFolder,
-        flops_per_token: float,
+        flops: TokenFlops,
         callbacks: Sequence[Callback],
         facts: dict[str, Any] | None = None,
     ) -> None:
@@ -133,10 +139,11 @@ class Trainer:
         self.learner = learner
         self.data = data
         self.checkpoints = checkpoints
-        self.flops_per_token = flops_per_token
+        self.flops = flops
         self.callbacks = list(callbacks)
         self.facts = facts or {}
         self.state = TrainState()
+        self.guard = LossGuard(spec.guard)
         self.stop_reason: str | None = None
         self._asked_to_stop: str | None = None
         for callback in self.callbacks:
@@ -168,7 +175,9 @@ class Trainer:
             self.learner.objective.train()
             while self.state.step < self.plan.num_steps and self.stop_reason is None:
                 self._tell("before_step")
-                self._tell("after_step", self.step())
+                result = self.step()
+                if result is not None:
+                    self._tell("after_step", result)
             self._tell("after_training")
         except BaseException as error:
             self._tell("on_error", error)
@@ -203,28 +212,28 @@ class Trainer:
 
     # -- one step --------------------------------------------------------------------------------
 
-    def step(self) -> StepResult:
+    def step(self) -> StepResult | None:
         """Do one optimizer step; callbacks are not told.
 
         Returns:
-            Its metrics.
+            Its metrics; None if the run went back to a checkpoint instead.
 
         Raises:
-            TrainingDivergedError: The loss is not a number any more.
+            TrainingDivergedError: The guard of the recipe says that this is the end.
         """
         started = time.perf_counter()
-        batch = self.data.batches.batch(self.state.step)
+        batch = self.data.batches.batch(self.guard.batch_number(self.state.step))
         waited = time.perf_counter() - started
         factor = learning_rate_factor(self.spec.schedule, self.state.step, self.plan.num_steps)
         learning_rate = self.learner.optimizer.set_factor(factor)
         loss = self._backward(batch)
         norm = float(self.learner.clip(self.spec.clip_gradient_norm))
-        self._refuse_divergence(loss, norm)
-        self.learner.optimizer.step()
+        verdict = self._take_or_leave(loss, norm)
+        if verdict.action is Action.ROLLBACK:
+            self._roll_back(verdict)
+            return None
         seconds = time.perf_counter() - started
-        self.state.step += 1
-        self.state.tokens += self.plan.tokens_per_step
-        self.state.seconds += seconds
+        self._count(seconds)
         rate = self.plan.tokens_per_step / seconds
         return StepResult(
             step=self.state.step,
@@ -233,11 +242,18 @@ class Trainer:
             learning_rate=learning_rate,
             gradient_norm=norm,
             tokens_per_second=rate,
-            mfu=rate * self.flops_per_token / self._flops_per_second(),
+            mfu=rate * self.flops.of_model / self._flops_per_second(),
+            hfu=rate * self.flops.of_hardware / self._flops_per_second(),
             data_wait_seconds=waited,
             memory_bytes=self.peak_memory_bytes(),
             seconds=self.state.seconds,
+            skipped=verdict.reason,
         )
+
+    def _count(self, seconds: float) -> None:
+        self.state.step += 1
+        self.state.tokens += self.plan.tokens_per_step
+        self.state.seconds += seconds
 
     def _backward(self, batch: TokenBatch) -> float:
         """Take the gradients; return the mean loss, and learn whether any rank wants to stop."""
@@ -252,15 +268,35 @@ class Trainer:
     def _flops_per_second(self) -> float:
         return self.learner.machine.flops_per_second * self.world.size
 
-    def _refuse_divergence(self, loss: float, gradient_norm: float) -> None:
-        """Called before the weights are touched, so that no checkpoint holds what is broken."""
-        if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
-            raise TrainingDivergedError(
-                "the loss or its gradient is not a number any more",
-                where=f"step {self.state.step + 1}",
-                given=f"loss {loss}, gradient norm {gradient_norm}",
-                hint="lower train.optimizer.learning_rate, or lengthen train.schedule.warmup",
-            )
+    def _take_or_leave(self, loss: float, norm: float) -> Verdict:
+        """Update the weights, or not: judged before they are touched, so that none is broken.
+
+        Raises:
+            TrainingDivergedError: The guard says that this is the end.
+        """
+        verdict = self.guard.judge(self.state.step + 1, loss, norm)
+        if verdict.action is Action.GO:
+            self.learner.optimizer.step()
+            return verdict
+        self.learner.forget_gradients()
+        if verdict.action is Action.STOP:
+            raise divergence(self.state.step + 1, verdict)
+        if self.world.is_first:
+            logger.warning("step %d: %s: %s", self.state.step + 1, verdict.reason, verdict.action)
+        return verdict
+
+    def _roll_back(self, verdict: Verdict) -> None:
+        """Go back to the newest checkpoint and pass over the batches that led here."""
+        wrong_batch, step = self.guard.batch_number(self.state.step), self.state.step + 1
+        self.checkpoints.collect(wait=True)
+        checkpoint = self.checkpoints.newest_whole()
+        if checkpoint is None:
+            raise divergence(step, verdict)
+        guard = self.guard
+        self._restore(checkpoint)
+        next_batch, saved = self.guard.batch_number(self.state.step), self.guard.state()
+        self.guard = guard
+        self.guard.roll_back(wrong_batch, to_batch=next_batch, saved=saved)
 
     def peak_memory_bytes(self) -> int:
         """Return the peak memory so far: of the GPU if there is one, else of the process."""
@@ -306,6 +342,7 @@ class Trainer:
     def save_checkpoint(self) -> None:
         """Write a checkpoint of the present step and tell the callbacks."""
         self.state.callbacks = {c.name: s for c in self.callbacks if (s := c.state())}
+        self.state.guard = self.guard.state()
         path = self.checkpoints.save(self.model, self.learner.optimizer, self.state)
         self._tell("after_checkpoint", path)
 
@@ -323,13 +360,19 @@ class Trainer:
         if checkpoint is None:
             return False
         refuse_other_run(checkpoint, self.checkpoints.identity)
+        self._restore(checkpoint)
+        logger.info("resuming after step %d of %d", self.state.step, self.plan.num_steps)
+        return True
+
+    def _restore(self, checkpoint: Artifact) -> None:
         tensor = self.world.size // self.plan.data_ranks
         self.state = restore(checkpoint, self.model, self.learner.optimizer, tensor=tensor)
+        self.guard = LossGuard(self.spec.guard)
+        if self.state.guard:
+            self.guard.load_state(self.state.guard)
         for callback in self.callbacks:
             if callback.name in self.state.callbacks:
                 callback.load_state(self.state.callbacks[callback.name])
-        logger.info("resuming after step %d of %d", self.state.step, self.plan.num_steps)
-        return True
 
 
 @contextlib.contextmanager

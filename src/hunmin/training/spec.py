@@ -8,6 +8,8 @@ from pydantic import Field, field_validator
 
 from hunmin.core.spec import Count, Spec
 from hunmin.training.duration import Duration
+from hunmin.training.guard_spec import GuardSpec
+from hunmin.training.watch_spec import WatchSpec
 
 
 class AdamWSpec(Spec):
@@ -126,6 +128,12 @@ class TrainSpec(Spec):
     """Whether the model folder gets the weights of the best evaluation or of the last step."""
     log_every: int = Field(10, ge=1)
     """Steps between records in metrics.jsonl."""
+    checkpoint_in_background: bool = True
+    """Whether training goes on while a checkpoint is written, with several processes."""
+    guard: GuardSpec = GuardSpec()
+    """What to do with a step whose loss or gradient is out of the ordinary."""
+    watch: WatchSpec = WatchSpec()
+    """What is recorded besides metrics: communication, slow ranks, traces."""
     trackers: tuple[TrackerSpec, ...] = ()
     """Other places metrics are sent to."""
     seed: int = Field(17, ge=0)
@@ -136,6 +144,7 @@ class TrainSpec(Spec):
     OBSERVING: ClassVar[frozenset[str]] = frozenset(
         {"evaluate_every", "evaluation_tokens", "checkpoint_every", "keep_checkpoints"}
         | {"log_every", "trackers", "export", "early_stop"}
+        | {"checkpoint_in_background", "watch"}
     )
     """Keys that watch the run; changing one does not stop a run from being resumed."""
 

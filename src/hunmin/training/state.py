@@ -17,6 +17,7 @@ class TrainState:
         best_loss: Lowest evaluation loss so far, nats per token.
         best_step: Step of that evaluation.
         callbacks: What the callbacks want to remember, by name.
+        guard: What the guard of the loss wants to remember.
     """
 
     step: int = 0
@@ -25,6 +26,7 @@ class TrainState:
     best_loss: float | None = None
     best_step: int | None = None
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    guard: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the state as a JSON value."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from hunmin.core.artifact import Artifact
@@ -17,21 +19,19 @@ from hunmin.data.mixing import MixturePlan, log_mixture
 from hunmin.data.shards import check_tokenizer
 from hunmin.models.build import count_parameters
 from hunmin.models.devices import explain_out_of_memory, pick_device
-from hunmin.models.flops import train_flops_per_token
+from hunmin.models.flops import TokenFlops
+from hunmin.parallel.failures import watch_ranks
+from hunmin.parallel.heartbeat import Heartbeat
 from hunmin.parallel.world import World, local_world
-from hunmin.tokenizer.load import TextTokenizer, load_tokenizer
+from hunmin.tokenizer.load import load_tokenizer
 from hunmin.training.assemble import Assembly, assemble
-from hunmin.training.callbacks import Callback
-from hunmin.training.callbacks.checkpointing import Checkpointer
-from hunmin.training.callbacks.console import ConsoleProgress
-from hunmin.training.callbacks.evaluation import EarlyStop, Evaluator
-from hunmin.training.callbacks.records import MetricsRecorder
-from hunmin.training.callbacks.trackers import build_tracker
+from hunmin.training.callbacks.standard import standard_callbacks
 from hunmin.training.checkpoint import CheckpointFolder
 from hunmin.training.export import export_model
 from hunmin.training.interrupt import stop_on_signal
 from hunmin.training.job import TrainJob
 from hunmin.training.loop import Trainer
+from hunmin.training.start import check_start
 
 logger = get_logger(__name__)
 
@@ -50,38 +50,53 @@ def train_model(job: TrainJob, world: World | None = None) -> Artifact:
         InterruptedRunError: Ctrl-C or SIGTERM; a checkpoint was saved, run it again to go on.
         TrainingDivergedError: The loss is not a number any more.
         OutOfMemoryError: The microbatch does not fit.
+        CollectiveError: Other ranks do not answer; names them.
         ArtifactMismatchError: The shards were written with another tokenizer.
 
     Note:
         Collective with several ranks; all of them see the same folders.
     """
     world = world or local_world(pick_device())
+    started = time.time()
+    timeout, every = job.parallel.timeout, job.train.watch.heartbeat
+    with watch_ranks(world, timeout=timeout, every=every) as heartbeat:
+        check_start(job, world)
+        if world.is_first:
+            _set_aside_other_run(job)
+        world.barrier()
+        with explain_out_of_memory("lower train.microbatch_tokens or train.loss_chunk_tokens"):
+            trainer = _prepare(job, world, heartbeat, started)
+            trainer.resume()
+            with stop_on_signal(trainer.ask_to_stop):
+                trainer.fit()
+            _refuse_unfinished(trainer)
+            return export_model(job, trainer)
+
+
+def _prepare(job: TrainJob, world: World, heartbeat: Heartbeat, started: float) -> Trainer:
     tokenizer = load_tokenizer(job.tokenizer.path)
     check_tokenizer(job.tokens, tokenizer)
-    if world.is_first:
-        _set_aside_other_run(job)
-    world.barrier()
-    with explain_out_of_memory("lower train.microbatch_tokens or train.loss_chunk_tokens"):
-        trainer = _prepare(job, tokenizer, world)
-        trainer.resume()
-        with stop_on_signal(trainer.ask_to_stop):
-            trainer.fit()
-        _refuse_unfinished(trainer)
-        return export_model(job, trainer)
-
-
-def _prepare(job: TrainJob, tokenizer: TextTokenizer, world: World) -> Trainer:
     assembly = assemble(job, tokenizer, world)
     mixture = job.mixture(assembly.plan)
     log_mixture(mixture, job.data)
+    meter = assembly.learner.synchronizer.meter
     trainer = Trainer(
         spec=job.train,
         plan=assembly.plan,
         learner=assembly.learner,
         data=assembly.data,
-        checkpoints=CheckpointFolder(job.folder / "checkpoints", job.identity()),
-        flops_per_token=train_flops_per_token(assembly.config, job.data.context),
-        callbacks=_callbacks(job),
+        checkpoints=CheckpointFolder(
+            job.folder / "checkpoints",
+            job.identity(),
+            asynchronous=job.train.checkpoint_in_background and world.size > 1,
+            timeout=timedelta(seconds=job.parallel.timeout),
+        ),
+        flops=TokenFlops.of(
+            assembly.config,
+            job.data.context,
+            recomputes=job.train.activation_checkpointing,
+        ),
+        callbacks=standard_callbacks(job, world, heartbeat, meter, started=started),
         facts=_facts(assembly),
     )
     _log_size(trainer)
@@ -117,22 +132,6 @@ def _log_size(trainer: Trainer) -> None:
         trainer.plan.tokens_per_step,
         trainer.plan.epochs,
     )
-
-
-def _callbacks(job: TrainJob) -> list[Callback]:
-    spec = job.train
-    callbacks: list[Callback] = [MetricsRecorder(job.folder / "metrics.jsonl", spec.log_every)]
-    callbacks += [build_tracker(tracker, job.folder) for tracker in spec.trackers]
-    callbacks.append(ConsoleProgress())
-    if spec.evaluate_every is not None:
-        callbacks.append(Evaluator(spec.evaluate_every))
-    if spec.early_stop is not None:
-        callbacks.append(EarlyStop(spec.early_stop))
-    keep_best = spec.export == "best"
-    callbacks.append(
-        Checkpointer(spec.checkpoint_every, spec.keep_checkpoints, keep_best=keep_best)
-    )
-    return callbacks
 
 
 def _set_aside_other_run(job: TrainJob) -> None:

@@ -33,9 +33,7 @@ def test_activations_of_a_deep_model_follow_from_shallow_ones(preset: str) -> No
 def test_recomputation_and_the_optimizer_show_in_the_footprint() -> None:
     config = model_config(ModelSpec(layers=8, width=128, size=None), vocab_size=512, context=32)
     plain = measure_footprint(config, TRAIN, ParallelSpec(), MACHINE, context=32)
-    saving = TRAIN.model_copy(
-        update={"activation_checkpointing": True, "optimizer": AdamWSpec()}
-    )
+    saving = TRAIN.model_copy(update={"activation_checkpointing": True, "optimizer": AdamWSpec()})
     less = measure_footprint(config, saving, ParallelSpec(), MACHINE, context=32)
     assert less.activation_bytes < plain.activation_bytes / 2
     assert (plain.optimizer_bytes, less.optimizer_bytes) == (4, 8)

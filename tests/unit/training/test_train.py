@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from hunmin.core.artifact import load_artifact
 from hunmin.core.errors import (
     ArtifactMismatchError,
     ContextLengthError,
@@ -26,8 +29,9 @@ from hunmin.training import train as train_module
 from hunmin.training.callbacks import Callback
 from hunmin.training.checkpoint import CheckpointFolder, read_state
 from hunmin.training.interrupt import stop_on_signal
-from hunmin.training.spec import TrainSpec
 from hunmin.training.job import TrainJob
+from hunmin.training.learner import Learner
+from hunmin.training.spec import TrainSpec
 from hunmin.training.train import train_model
 
 
@@ -38,6 +42,16 @@ def records(job: TrainJob, event: str = "step") -> list[dict[str, object]]:
 
 def losses(job: TrainJob) -> list[float]:
     return [record["loss"] for record in records(job)]
+
+
+def add_callback(patch: pytest.MonkeyPatch, callback: Callback, *, first: bool = False) -> None:
+    original = train_module.standard_callbacks
+
+    def callbacks(*arguments: Any, **options: Any) -> list[Callback]:
+        standard = original(*arguments, **options)
+        return [callback, *standard] if first else [*standard, callback]
+
+    patch.setattr(train_module, "standard_callbacks", callbacks)
 
 
 def test_loss_falls_and_the_model_folder_is_a_stock_one(make_job) -> None:
@@ -84,8 +98,7 @@ def test_a_stopped_run_goes_on_to_the_last_bit(
                 raise ZeroDivisionError("as a kill would, between two steps")
 
     with monkeypatch.context() as patch:
-        original = train_module._callbacks
-        patch.setattr(train_module, "_callbacks", lambda job: [*original(job), Stop()])
+        add_callback(patch, Stop())
         with pytest.raises(ZeroDivisionError):
             train_model(stopped)
     assert CheckpointFolder(stopped.folder / "checkpoints", "").steps() == [2]
@@ -212,8 +225,7 @@ def test_an_interrupted_run_is_saved(make_job, monkeypatch: pytest.MonkeyPatch) 
                 os.kill(os.getpid(), signal.SIGTERM)
 
     job = make_job()
-    original = train_module._callbacks
-    monkeypatch.setattr(train_module, "_callbacks", lambda job: [Interrupt(), *original(job)])
+    add_callback(monkeypatch, Interrupt(), first=True)
     with pytest.raises(InterruptedRunError, match=r"after step 3 of 6[\s\S]*same command again"):
         train_model(job)
     assert CheckpointFolder(job.folder / "checkpoints", "").steps()[-1] == 3
@@ -226,11 +238,48 @@ def test_a_stop_at_any_moment_is_saved(make_job, monkeypatch: pytest.MonkeyPatch
                 self.trainer.request_stop("SIGTERM received")
 
     job = make_job()
-    original = train_module._callbacks
-    monkeypatch.setattr(train_module, "_callbacks", lambda job: [*original(job), LateStop()])
+    add_callback(monkeypatch, LateStop())
     with pytest.raises(InterruptedRunError, match="after step 3 of 6"):
         train_model(job)
     assert CheckpointFolder(job.folder / "checkpoints", "").steps()[-1] == 3
+
+
+def poison(patch: pytest.MonkeyPatch, *calls: int) -> None:
+    """Make the loss of some calls of the backward pass not a number, gradients included."""
+    backward, count = Learner.backward, iter(range(1, 100))
+
+    def poisoned(self: Learner, *arguments: Any) -> torch.Tensor:
+        loss = backward(self, *arguments)
+        if next(count) not in calls:
+            return loss
+        for parameter in self.model.parameters():
+            parameter.grad.fill_(math.nan)
+        return loss * math.nan
+
+    patch.setattr(Learner, "backward", poisoned)
+
+
+def test_a_step_that_is_no_number_can_be_skipped(make_job, monkeypatch) -> None:
+    poison(monkeypatch, 3)
+    job = make_job(guard={"on_nan": "skip"})
+    artifact = train_model(job)
+    assert artifact.facts["steps"] == 6
+    by_step = {record["step"]: record for record in records(job)}
+    assert by_step[3]["loss"] is None
+    assert "not a number" in by_step[3]["skipped"]
+    assert all(math.isfinite(by_step[step]["loss"]) for step in (1, 2, 4, 5, 6))
+    assert by_step[6]["loss"] < by_step[1]["loss"]
+
+
+def test_a_step_that_is_no_number_can_be_taken_back(make_job, monkeypatch) -> None:
+    poison(monkeypatch, 4)
+    job = make_job(guard={"on_nan": "rollback"})
+    train_model(job)
+    # Step 3 is done again from the checkpoint of step 2, without the batches that led to the NaN.
+    assert [record["step"] for record in records(job)] == [1, 2, 3, 3, 4, 5, 6]
+    state = read_state(load_artifact(job.folder / "checkpoints" / "step-00000006"))["state"]
+    assert state["guard"]["rollbacks"] == 1
+    assert 3 in state["guard"]["passed_over"]
 
 
 def test_checkpoints_of_another_run_are_refused(make_job) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -27,9 +28,10 @@ class MetricsRecorder(Callback):
         self._every = every
         self._file: IO[str] | None = None
 
-    def _write(self, record: dict[str, Any]) -> None:
+    def write(self, record: dict[str, Any]) -> None:
+        """Append a record; on other ranks than the first this does nothing."""
         if self._file is not None:
-            self._file.write(json.dumps(record) + "\n")
+            self._file.write(json.dumps(_without_nan(record)) + "\n")
             self._file.flush()
 
     def before_training(self) -> None:
@@ -39,30 +41,38 @@ class MetricsRecorder(Callback):
             _end_half_written_line(self._path)
             self._file = self._path.open("a", encoding="utf-8")
         facts = {"resumed_step": self.trainer.state.step, **self.trainer.facts}
-        self._write({"event": "start", **facts})
+        self.write({"event": "start", **facts})
 
     def after_step(self, result: StepResult) -> None:
         """Record every so many steps, and the last one."""
         if result.step % self._every == 0 or result.step == self.trainer.plan.num_steps:
-            self._write({"event": "step", **asdict(result)})
+            self.write({"event": "step", **asdict(result)})
 
     def after_evaluation(self, result: EvaluationResult) -> None:
         """Record the scores."""
-        self._write({"event": "evaluation", **asdict(result)})
+        self.write({"event": "evaluation", **asdict(result)})
 
     def after_checkpoint(self, path: Path) -> None:
         """Record that it is safe."""
-        self._write({"event": "checkpoint", "step": self.trainer.state.step, "path": path.name})
+        self.write({"event": "checkpoint", "step": self.trainer.state.step, "path": path.name})
 
     def on_error(self, error: BaseException) -> None:
         """Record what ended the run."""
-        self._write({"event": "error", "step": self.trainer.state.step, "error": repr(error)})
+        self.write({"event": "error", "step": self.trainer.state.step, "error": repr(error)})
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _without_nan(record: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no word for what is not a number."""
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in record.items()
+    }
 
 
 def _end_half_written_line(path: Path) -> None:
