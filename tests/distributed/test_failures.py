@@ -123,11 +123,14 @@ def test_a_rank_that_dies_or_hangs_is_named_by_all_others(
     tmp_path: Path, harm: str, collective: Callable[[World], None], words: str
 ) -> None:
     host = socket.gethostname()
-    for message in reports_of_victims(tmp_path, harm, collective):
+    messages = reports_of_victims(tmp_path, harm, collective)
+    for message in messages:
         assert "step 4, forward and backward: rank 2 does not answer" in message
         assert f"rank 2 on {host} (node 1): last heard of in step 4, forward" in message
         assert f"next:    look at {host}" in message
-        assert words in message
+        assert ".cc:" not in message
+    # A victim may also see another one close its connection.
+    assert any(words in message for message in messages)
 
 
 def test_a_rank_that_ends_with_an_error_is_named_with_it(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ the culprit from its victims: a victim has said that it failed, a culprit says n
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,6 @@ _SIGNS = re.compile(
     re.IGNORECASE,
 )
 """Words of gloo and NCCL for "the others are gone"."""
-_RESTART = "then give the same command again: training goes on from the last checkpoint"
 
 
 @dataclass(frozen=True)
@@ -191,17 +191,27 @@ def explain(error: BaseException, heartbeat: Heartbeat) -> CollectiveError:
     heartbeat.end("failed")
     diagnosis = _diagnose_live(heartbeat)
     cause = failed_collective(error) or error
-    words = str(cause).splitlines()
-    given = [
-        *diagnosis.details,
-        f"after up to {own.seconds:.1f} s: {words[0] if words else cause!r}",
-    ]
+    given = [*diagnosis.details, f"after up to {own.seconds:.1f} s: {_first_words(cause)}"]
     return CollectiveError(
         diagnosis.problem,
         where=f"{own.place}, step {own.step}, {own.phase}",
         given="\n           ".join(given),
-        hint=diagnosis.hint,
+        hint=f"{diagnosis.hint}; {how_it_goes_on()}",
     )
+
+
+def _first_words(error: BaseException) -> str:
+    """What gloo or NCCL says, without the place in their source and their guesses."""
+    words = (str(error).splitlines() or [repr(error)])[0]
+    return re.sub(r"\.? This is typically caused by .*", "", re.sub(r"^\[\S*:\d+\] ", "", words))
+
+
+def how_it_goes_on() -> str:
+    """Return who starts the ranks again: torchrun where it may, else the user."""
+    restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+    if restarts < int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")):
+        return "torchrun starts the ranks again, from the last checkpoint"
+    return "then give the same command again: training goes on from the last checkpoint"
 
 
 def log_stall(heartbeat: Heartbeat) -> None:
@@ -230,7 +240,7 @@ def _diagnose_live(heartbeat: Heartbeat) -> Diagnosis:
         return Diagnosis(
             f"ranks lost one another, and {error.problem}",
             (f"store at {error.where}: {error.given}",),
-            f"look whether node 0 is up and can be reached from here, {_RESTART}",
+            "look whether node 0 is up and can be reached from here",
         )
     return diagnose(heartbeat.pulse, before, now)
 
@@ -281,13 +291,13 @@ def _silent(silent: Sequence[tuple[int, Pulse | None]]) -> Diagnosis:
     whom = _enumerate([rank for rank, _ in silent])
     hint = f"look at {', '.join(hosts) or 'their machines'} (is it up, was a process killed?)"
     verb = "does not answer" if len(silent) == 1 else "do not answer"
-    return Diagnosis(f"{whom} {verb}", _few(lines), f"{hint}, {_RESTART}")
+    return Diagnosis(f"{whom} {verb}", _few(lines), hint)
 
 
 def _those(what: str, pulses: Sequence[Pulse], notes: Sequence[str], hint: str) -> Diagnosis:
     lines = [f"{pulse.place}: {note}" for pulse, note in zip(pulses, notes, strict=True)]
     whom = _enumerate([pulse.rank for pulse in pulses])
-    return Diagnosis(f"{whom} {what}", _few(lines), f"{hint}, {_RESTART}")
+    return Diagnosis(f"{whom} {what}", _few(lines), hint)
 
 
 def _network(pulses: Sequence[Pulse]) -> Diagnosis:
@@ -295,7 +305,7 @@ def _network(pulses: Sequence[Pulse]) -> Diagnosis:
     return Diagnosis(
         "a collective failed though every rank is alive: the network does not carry its data",
         _few([f"nodes: {', '.join(nodes[:8])}"]),
-        f"look at their links, and at GLOO_SOCKET_IFNAME or NCCL_SOCKET_IFNAME, {_RESTART}",
+        "look at their links, and at GLOO_SOCKET_IFNAME or NCCL_SOCKET_IFNAME",
     )
 
 
