@@ -89,8 +89,6 @@ class Reduction:
             reduced: Its result.
             group: The ranks with the same shard.
         """
-        if self._ready is None:
-            return
         operation = Operation()
         if self._meter.blocks:
             operation.wanted = self._ready

@@ -118,6 +118,13 @@ def test_all_reduce_lies_between_reduce_scatter_and_hook(group: dist.ProcessGrou
     assert (totals.seconds, totals.exposed_seconds) == (2, 2)
 
 
+def test_an_all_reduce_is_counted_even_if_its_start_was_not_seen(group: dist.ProcessGroup) -> None:
+    meter = CommunicationMeter(CPU)
+    Reduction(meter).all_reduced(torch.zeros(4), group)
+    totals = meter.take()["all_reduce/replicate"]
+    assert (totals.calls, totals.message_bytes) == (1, 16)
+
+
 def test_all_reduces_in_one_stream_do_not_overlap(group: dist.ProcessGroup) -> None:
     meter = CommunicationMeter(GPU, CountingClock())
     first, second = Reduction(meter), Reduction(meter)
