@@ -1,7 +1,8 @@
-"""Saving checkpoints, keeping the newest and the best."""
+"""Saving checkpoints, keeping the newest and the best; copies in memory between them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hunmin.core.logs import get_logger
@@ -74,3 +75,33 @@ class Checkpointer(Callback):
             for callback in trainer.callbacks:
                 callback.after_checkpoint(saved.path)
             trainer.checkpoints.prune(keep=self._keep, best_step=trainer.state.best_step)
+
+
+class MemoryCopier(Callback):
+    """Copy the state into the memory of the nodes every so many steps.
+
+    Args:
+        every: Steps between copies.
+        copy: Makes one; returns the seconds that training stood still for it.
+        clean: Gives the memory back at the end of a run. After an error the copies stay: the run
+            goes on from them.
+
+    Note:
+        Give it after the Evaluator and the Checkpointer. All ranks copy after the same steps.
+    """
+
+    def __init__(self, every: int, *, copy: Callable[[], float], clean: Callable[[], None]) -> None:
+        self._every = every
+        self._copy = copy
+        self._clean = clean
+        self.blocking_seconds = 0.0
+        """How long training stood still for copies so far."""
+
+    def after_step(self, result: StepResult) -> None:
+        """Copy when it is time."""
+        if result.step % self._every == 0:
+            self.blocking_seconds += self._copy()
+
+    def after_training(self) -> None:
+        """What the copies are for is done; the last step is on disk."""
+        self._clean()
