@@ -12,6 +12,7 @@ import click
 import hunmin
 from hunmin.core.atomic import is_disk_full
 from hunmin.core.errors import HunminError, suggest
+from hunmin.core.logs import rank
 
 # What a path that the user named can be: forbidden, read-only, in a file, a folder, too long.
 _USER_PATH_ERRORS = {
@@ -121,7 +122,7 @@ def run_cli(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except HunminError as error:
-        return _say(f"error: {error}", error.exit_code)
+        return _say(_in_short(error) if rank() > 0 else f"error: {error}", error.exit_code)
     except KeyboardInterrupt:
         return _say("interrupted; what was reported saved is saved", 1)
     except BrokenPipeError:
@@ -142,6 +143,11 @@ def _explain_os_error(error: OSError) -> int:
     if error.errno in _USER_PATH_ERRORS:
         return _say(f"error: {place}{error.strerror}\n  next:    name another path", 2)
     raise error
+
+
+def _in_short(error: HunminError) -> str:
+    """What other ranks than the first have to say: mostly the same, so in one line."""
+    return f"[rank {rank()}] error: {str(error).splitlines()[0]}"
 
 
 def _say(message: str, exit_code: int) -> int:

@@ -340,11 +340,10 @@ class Trainer:
     # -- checkpoints -----------------------------------------------------------------------------
 
     def save_checkpoint(self) -> None:
-        """Write a checkpoint of the present step and tell the callbacks."""
+        """Write a checkpoint of this step, or begin to; `Checkpointer` tells when it is safe."""
         self.state.callbacks = {c.name: s for c in self.callbacks if (s := c.state())}
         self.state.guard = self.guard.state()
-        path = self.checkpoints.save(self.model, self.learner.optimizer, self.state)
-        self._tell("after_checkpoint", path)
+        self.checkpoints.save(self.model, self.learner.optimizer, self.state)
 
     def resume(self) -> bool:
         """Go back to the newest whole checkpoint.

@@ -54,7 +54,8 @@ class MetricsRecorder(Callback):
 
     def after_checkpoint(self, path: Path) -> None:
         """Record that it is safe."""
-        self.write({"event": "checkpoint", "step": self.trainer.state.step, "path": path.name})
+        step = int(path.name.removeprefix("step-"))
+        self.write({"event": "checkpoint", "step": step, "path": path.name})
 
     def on_error(self, error: BaseException) -> None:
         """Record what ended the run."""
