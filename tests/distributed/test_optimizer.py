@@ -28,7 +28,7 @@ from torch.distributed.tensor.parallel import (
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
 from hunmin.core.errors import InputError
-from hunmin.parallel.parts import circle_over
+from hunmin.parallel.parts import circle_over, shard_like
 from hunmin.parallel.whole import WholeMatrices
 from hunmin.training.muon import Muon
 from hunmin.training.optimizer import OptimizerSet, split_parameters
@@ -177,17 +177,17 @@ class Matrices(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(3)
-        self.up = nn.Linear(24, 40, bias=False)
-        self.down = nn.Linear(40, 24, bias=False)
+        self.up = nn.Linear(24, 42, bias=False)
+        self.down = nn.Linear(42, 23, bias=False)
         self.alone = nn.Linear(24, 7, bias=False)
         self.copied = nn.Linear(24, 9, bias=False)
 
 
-def differences_with_tensor_parallelism(*shapes: tuple[int, ...]) -> list[tuple[float, list[str]]]:
-    return [difference_with_tensor_parallelism(shape) for shape in shapes]
+def split_twice(*shapes: tuple[int, ...]) -> list[tuple[float, list[str], bool]]:
+    return [steps_of_matrices_split_twice(shape) for shape in shapes]
 
 
-def difference_with_tensor_parallelism(shape: tuple[int, ...]) -> tuple[float, list[str]]:
+def steps_of_matrices_split_twice(shape: tuple[int, ...]) -> tuple[float, list[str], bool]:
     mesh = init_device_mesh("cpu", shape, mesh_dim_names=("replicate", "shard", "tensor"))
     model, expected = Matrices(), Matrices()
     parallelize_module(model, mesh["tensor"], {"up": ColwiseParallel(), "down": RowwiseParallel()})
@@ -199,7 +199,16 @@ def difference_with_tensor_parallelism(shape: tuple[int, ...]) -> tuple[float, l
         set_whole_gradients(model, expected, step)
         optimizer.step()
         torch_muon.step()
-    return largest_difference(model, expected), [str(p.placements) for p in model.parameters()]
+    placements = [str(p.placements) for p in model.parameters()]
+    return largest_difference(model, expected), placements, is_taken_apart_as(model)
+
+
+def is_taken_apart_as(model: nn.Module) -> bool:
+    """Whether parts of whole tensors are the parts that FSDP over tensor parallelism makes."""
+    return all(
+        torch.equal(shard_like(p.full_tensor(), p).to_local(), p.to_local())
+        for p in model.parameters()
+    )
 
 
 def set_whole_gradients(model: nn.Module, expected: nn.Module, step: int) -> None:
@@ -213,10 +222,10 @@ def set_whole_gradients(model: nn.Module, expected: nn.Module, step: int) -> Non
 
 
 def test_matrices_that_tensor_parallelism_has_split_too() -> None:
-    results = run_ranks(4, differences_with_tensor_parallelism, (1, 2, 2), (2, 1, 2))
-    results += run_ranks(8, differences_with_tensor_parallelism, (2, 2, 2))
-    for difference, placements in (layout for rank in results for layout in rank):
+    results = run_ranks(4, split_twice, (1, 2, 2), (2, 1, 2)) + run_ranks(8, split_twice, (2, 2, 2))
+    for difference, placements, is_same in (layout for rank in results for layout in rank):
         assert difference < 1e-6, placements
+        assert is_same
         assert len(set(placements)) == 4
 
 
