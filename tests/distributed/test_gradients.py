@@ -146,9 +146,7 @@ def sharded_gradients(case: Case, aborts: bool = False) -> dict[str, Tensor]:
 
 
 def assert_equal_gradients(case: Case, world: int, tolerance: float, aborts: bool = False) -> None:
-    found = run_ranks(
-        world, sharded_gradients, case, aborts, ranks_per_node=case.ranks_per_node
-    )[0]
+    found = run_ranks(world, sharded_gradients, case, aborts, ranks_per_node=case.ranks_per_node)[0]
     expected = whole_gradients(case)
     assert expected.keys() <= found.keys()
     for name in found.keys() - expected.keys():

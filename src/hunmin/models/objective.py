@@ -22,9 +22,7 @@ class CausalLMObjective(nn.Module):
         chunk_tokens: Tokens whose logits exist at one time.
     """
 
-    def __init__(
-        self, model: PreTrainedModel, *, chunk_tokens: int = DEFAULT_CHUNK_TOKENS
-    ) -> None:
+    def __init__(self, model: PreTrainedModel, *, chunk_tokens: int = DEFAULT_CHUNK_TOKENS) -> None:
         super().__init__()
         self.model = model
         self.chunk_tokens = chunk_tokens
@@ -41,6 +39,4 @@ class CausalLMObjective(nn.Module):
         """
         if returns == "tokens":
             return token_nll(self.model, batch)
-        return causal_lm_loss(
-            self.model, batch, chunk_tokens=self.chunk_tokens, reduction="sum"
-        )
+        return causal_lm_loss(self.model, batch, chunk_tokens=self.chunk_tokens, reduction="sum")

@@ -78,7 +78,9 @@ class Layout:
         extras = [f"tensor {self.tensor}"] if self.tensor > 1 else []
         extras += ["hierarchical"] if self.hierarchical else []
         extras += ["two-hop"] if self.two_hop and self.replicas > 1 else []
-        return ", ".join([f"{self.world_size} ranks, {self.ranks_per_node} a node", groups, *extras])
+        return ", ".join(
+            [f"{self.world_size} ranks, {self.ranks_per_node} a node", groups, *extras]
+        )
 
 
 def derive_layout(
@@ -104,7 +106,9 @@ def derive_layout(
     if group == "world":
         group = data_ranks
     elif group == "auto":
-        group = _smallest_dividing_group(data_ranks, max(1, per_node // spec.tensor), smallest_group)
+        group = _smallest_dividing_group(
+            data_ranks, max(1, per_node // spec.tensor), smallest_group
+        )
     layout = Layout(world_size, per_node, group, spec.tensor, two_hop=spec.two_hop)
     wanted = layout.spans_nodes and layout.group_ranks_per_node > 1
     if spec.hierarchical is True and not wanted:

@@ -59,8 +59,8 @@ def standard_callbacks(
         recorder,
         *(build_tracker(tracker, job.folder) for tracker in spec.trackers),
         ConsoleProgress(),
-        *_evaluation(job),
         *_watching(job, world, meter, recorder),
+        *_evaluation(job),
         checkpointer,
     ]
 
