@@ -58,6 +58,7 @@ class Steps:
             self.state.step += 1
             self.state.seconds += time.perf_counter() - started
             self.tell("after_step", SimpleNamespace(**vars(self.state)))
+            self.talk()  # an evaluation, say; it is no part of a step
         self.tell("close")
 
     def talk(self) -> None:
@@ -160,14 +161,15 @@ def test_the_steps_asked_for_are_traced_on_every_rank(tmp_path: Path) -> None:
     run_ranks(2, trace, tmp_path, {"first_step": 4, "num_steps": 3}, ranks_per_node=1)
     traces = sorted((tmp_path / "profile").iterdir())
     assert [path.name for path in traces] == ["rank-00000.json.gz", "rank-00001.json.gz"]
-    assert [traced_all_reduces(path) for path in traces] == [3, 3]
+    # Three in the steps, two between them.
+    assert [traced_all_reduces(path) for path in traces] == [5, 5]
 
 
 def test_a_run_that_ends_early_keeps_its_trace(tmp_path: Path) -> None:
     settings = {"first_step": NUM_STEPS - 1, "num_steps": 50, "ranks": "first"}
     run_ranks(2, trace, tmp_path, settings, ranks_per_node=1)
     assert [path.name for path in (tmp_path / "profile").iterdir()] == ["rank-00000.json.gz"]
-    assert traced_all_reduces(tmp_path / "profile" / "rank-00000.json.gz") == 2
+    assert traced_all_reduces(tmp_path / "profile" / "rank-00000.json.gz") == 2 * 2
 
 
 def test_no_trace_where_the_steps_are_not_reached(tmp_path: Path) -> None:

@@ -42,11 +42,13 @@ class Diagnosis:
         problem: What is wrong, in a few words.
         details: What is known of each rank concerned, a line each.
         hint: What to do next.
+        ranks: Whose fault it is; empty where no rank is to blame.
     """
 
     problem: str
     details: tuple[str, ...]
     hint: str
+    ranks: tuple[int, ...] = ()
 
 
 # -- collectives that end ------------------------------------------------------------------------
@@ -222,13 +224,14 @@ def log_stall(heartbeat: Heartbeat) -> None:
     """
     own = heartbeat.pulse
     diagnosis = _diagnose_live(heartbeat)
+    problem = diagnosis.problem if diagnosis.ranks else "all ranks are alive and do the same"
     logger.warning(
         "%s has been in step %d, %s, for %.0f s: %s\n  %s",
         own.place,
         own.step,
         own.phase,
         own.seconds,
-        diagnosis.problem,
+        problem,
         "\n  ".join(diagnosis.details),
     )
 
@@ -291,13 +294,13 @@ def _silent(silent: Sequence[tuple[int, Pulse | None]]) -> Diagnosis:
     whom = _enumerate([rank for rank, _ in silent])
     hint = f"look at {', '.join(hosts) or 'their machines'} (is it up, was a process killed?)"
     verb = "does not answer" if len(silent) == 1 else "do not answer"
-    return Diagnosis(f"{whom} {verb}", _few(lines), hint)
+    return Diagnosis(f"{whom} {verb}", _few(lines), hint, tuple(rank for rank, _ in silent))
 
 
 def _those(what: str, pulses: Sequence[Pulse], notes: Sequence[str], hint: str) -> Diagnosis:
     lines = [f"{pulse.place}: {note}" for pulse, note in zip(pulses, notes, strict=True)]
-    whom = _enumerate([pulse.rank for pulse in pulses])
-    return Diagnosis(f"{whom} {what}", _few(lines), hint)
+    ranks = tuple(pulse.rank for pulse in pulses)
+    return Diagnosis(f"{_enumerate(ranks)} {what}", _few(lines), hint, ranks)
 
 
 def _network(pulses: Sequence[Pulse]) -> Diagnosis:

@@ -42,6 +42,7 @@ def test_a_lost_node_is_named_with_all_its_ranks() -> None:
     before, now = looks({}, still=(6, 7))
     diagnosis = diagnose(pulse(0), before, now)
     assert diagnosis.problem == "ranks 6, 7 do not answer"
+    assert diagnosis.ranks == (6, 7)
     assert [line.split(":")[0] for line in diagnosis.details] == [
         "rank 6 on host-3 (node 3)",
         "rank 7 on host-3 (node 3)",
@@ -81,12 +82,14 @@ def test_a_rank_that_left() -> None:
 def test_a_rank_that_lags_behind(changes: dict[str, object], detail: str) -> None:
     diagnosis = diagnose(pulse(0), *looks({6: changes}))
     assert diagnosis.problem == "rank 6 is behind"
+    assert diagnosis.ranks == (6,)
     assert diagnosis.details == (f"rank 6 on host-3 (node 3): {detail}",)
 
 
 def test_all_alive_and_waiting_is_the_network() -> None:
     diagnosis = diagnose(pulse(0), *looks({0: FAILED, 1: FAILED}))
     assert "every rank is alive: the network" in diagnosis.problem
+    assert diagnosis.ranks == ()
     assert "host-0 (node 0), host-1 (node 1), host-2" in diagnosis.details[0]
     assert "NCCL_SOCKET_IFNAME" in diagnosis.hint
 

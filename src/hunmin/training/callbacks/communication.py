@@ -27,7 +27,8 @@ class CommunicationRecorder(Callback):
         own_file: Where this rank keeps its records besides; None for nowhere.
 
     Note:
-        Reads the meter after every step. Give it before whoever asks for `waited_seconds`.
+        Reads the meter after every step. Give it before callbacks that evaluate, so that a step's
+        collectives are those of the step, and before whoever asks for `waited_seconds`.
     """
 
     def __init__(
@@ -54,12 +55,15 @@ class CommunicationRecorder(Callback):
         return self._waited
 
     def before_training(self) -> None:
-        """Forget what was communicated until now."""
-        self._meter.take()
+        """Open this rank's file."""
         self._seconds_before = self.trainer.state.seconds
         if self._own_path is not None:
             self._own_path.parent.mkdir(parents=True, exist_ok=True)
             self._own_file = self._own_path.open("a", encoding="utf-8")
+
+    def before_step(self) -> None:
+        """Forget what evaluation and checkpoints communicated since the last step."""
+        self._meter.take()
 
     def after_step(self, result: StepResult) -> None:
         """Add up, and record when it is time."""

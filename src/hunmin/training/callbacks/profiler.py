@@ -40,7 +40,8 @@ class TraceProfiler(Callback):
 
     def before_step(self) -> None:
         """Begin before the first of the steps."""
-        if self._wanted and self.trainer.state.step + 1 == self._spec.first_step:
+        is_first = self.trainer.state.step + 1 == self._spec.first_step
+        if self._wanted and is_first and self._profile is None:  # a rollback may come by twice
             activities = [ProfilerActivity.CPU]
             if torch.cuda.is_available():
                 activities.append(ProfilerActivity.CUDA)
