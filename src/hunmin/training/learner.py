@@ -141,7 +141,9 @@ class Learner:
             with self.machine.autocast():
                 nll = self.objective(part, returns="tokens")
             sums[0] += float(nll.double().sum())
-        nats, tokens, num_bytes = (self.world.sum(sums) / self._copies(plan)).tolist()
+        nats, tokens, num_bytes = (
+            self.world.sum(sums) / plan.tensor_ranks(self.world.size)
+        ).tolist()
         return TextScore(nats, round(tokens), round(num_bytes))
 
     def _microbatches(self, batch: TokenBatch, plan: TrainPlan) -> Iterator[TokenBatch]:
@@ -153,11 +155,9 @@ class Learner:
             yield batch.rows(start, start + size).to(self.machine.device)
 
     def _sum_over_data(self, value: float, plan: TrainPlan) -> float:
-        return float(self.world.sum(torch.tensor(value).double())) / self._copies(plan)
-
-    def _copies(self, plan: TrainPlan) -> int:
-        """Ranks that compute the same rows, each a slice of every matrix."""
-        return self.world.size // plan.data_ranks
+        return float(self.world.sum(torch.tensor(value).double())) / plan.tensor_ranks(
+            self.world.size
+        )
 
 
 def _count_scored(batch: TokenBatch) -> float:

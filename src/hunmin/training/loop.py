@@ -22,13 +22,13 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from hunmin.core.artifact import Artifact
 from hunmin.core.logs import get_logger
 from hunmin.data.loader import TokenBatch, TokenLoader
 from hunmin.models.flops import TokenFlops
+from hunmin.parallel.checkpoint.memory_copy import MemoryCopies
 from hunmin.parallel.world import World
 from hunmin.training.callbacks.callback import Callback
-from hunmin.training.checkpoint import CheckpointFolder, refuse_other_run, restore
+from hunmin.training.checkpoint import CheckpointFolder, resume_newest
 from hunmin.training.guard import Action, LossGuard, Verdict, divergence
 from hunmin.training.learner import Learner
 from hunmin.training.plan import TrainPlan
@@ -117,6 +117,7 @@ class Trainer:
         learner: Model and optimizer.
         data: Batches to learn from and held-out ones.
         checkpoints: Where checkpoints go.
+        memory_copies: Copies of the last steps in the memory of the nodes; None for none.
         flops: Operations of forward and backward.
         callbacks: Called in this order.
         facts: Recorded at the start of every sitting.
@@ -130,6 +131,7 @@ class Trainer:
         learner: Learner,
         data: TrainingData,
         checkpoints: CheckpointFolder,
+        memory_copies: MemoryCopies | None = None,
         flops: TokenFlops,
         callbacks: Sequence[Callback],
         facts: dict[str, Any] | None = None,
@@ -139,6 +141,7 @@ class Trainer:
         self.learner = learner
         self.data = data
         self.checkpoints = checkpoints
+        self.memory_copies = memory_copies
         self.flops = flops
         self.callbacks = list(callbacks)
         self.facts = facts or {}
@@ -288,12 +291,10 @@ class Trainer:
     def _roll_back(self, verdict: Verdict) -> None:
         """Go back to the newest checkpoint and pass over the batches that led here."""
         wrong_batch, step = self.guard.batch_number(self.state.step), self.state.step + 1
-        self.checkpoints.collect(wait=True)
-        checkpoint = self.checkpoints.newest_whole()
-        if checkpoint is None:
-            raise divergence(step, verdict)
         guard = self.guard
-        self._restore(checkpoint)
+        self.checkpoints.collect(wait=True)
+        if not self.resume():
+            raise divergence(step, verdict)
         next_batch, saved = self.guard.batch_number(self.state.step), self.guard.state()
         self.guard = guard
         self.guard.roll_back(wrong_batch, to_batch=next_batch, saved=saved)
@@ -341,12 +342,11 @@ class Trainer:
 
     def save_checkpoint(self) -> None:
         """Write a checkpoint of this step, or begin to; `Checkpointer` tells when it is safe."""
-        self.state.callbacks = {c.name: s for c in self.callbacks if (s := c.state())}
-        self.state.guard = self.guard.state()
+        self._collect_states()
         self.checkpoints.save(self.model, self.learner.optimizer, self.state)
 
     def resume(self) -> bool:
-        """Go back to the newest whole checkpoint.
+        """Go back to the newest whole checkpoint, or to a newer copy in the nodes' memory.
 
         Returns:
             Whether there was one.
@@ -355,23 +355,45 @@ class Trainer:
             ArtifactMismatchError: The checkpoints belong to another recipe or other data.
             CorruptArtifactError: There are checkpoints and none of them is whole.
         """
-        checkpoint = self.checkpoints.newest_whole()
-        if checkpoint is None:
+        state = resume_newest(
+            self.checkpoints,
+            self.model,
+            self.learner.optimizer,
+            copies=self.memory_copies,
+            tensor=self.plan.tensor_ranks(self.world.size),
+        )
+        if state is None:
             return False
-        refuse_other_run(checkpoint, self.checkpoints.identity)
-        self._restore(checkpoint)
-        logger.info("resuming after step %d of %d", self.state.step, self.plan.num_steps)
+        self._go_on_from(state)
+        logger.info("resuming after step %d of %d", state.step, self.plan.num_steps)
         return True
 
-    def _restore(self, checkpoint: Artifact) -> None:
-        tensor = self.world.size // self.plan.data_ranks
-        self.state = restore(checkpoint, self.model, self.learner.optimizer, tensor=tensor)
+    def copy_to_memory(self) -> float:
+        """Copy the present state into the memory of the nodes; return the seconds it took."""
+        if self.memory_copies is None:
+            return 0.0
+        self._collect_states()
+        return self.checkpoints.copy(
+            self.memory_copies, self.model, self.learner.optimizer, self.state
+        )
+
+    def forget_memory(self) -> None:
+        """Give the memory of the copies back."""
+        if self.memory_copies is not None:
+            self.memory_copies.clean()
+
+    def _go_on_from(self, state: TrainState) -> None:
+        self.state = state
         self.guard = LossGuard(self.spec.guard)
-        if self.state.guard:
-            self.guard.load_state(self.state.guard)
+        if state.guard:
+            self.guard.load_state(state.guard)
         for callback in self.callbacks:
-            if callback.name in self.state.callbacks:
-                callback.load_state(self.state.callbacks[callback.name])
+            if callback.name in state.callbacks:
+                callback.load_state(state.callbacks[callback.name])
+
+    def _collect_states(self) -> None:
+        self.state.callbacks = {c.name: s for c in self.callbacks if (s := c.state())}
+        self.state.guard = self.guard.state()
 
 
 @contextlib.contextmanager

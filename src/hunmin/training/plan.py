@@ -34,6 +34,10 @@ class TrainPlan(Spec):
     data_ranks: int
     """Processes that see different sequences."""
 
+    def tensor_ranks(self, world_size: int) -> int:
+        """Return how many processes compute the same sequences, each a slice of every matrix."""
+        return world_size // self.data_ranks
+
 
 def derive_plan(
     spec: TrainSpec, *, context: int, train_tokens: int, data_ranks: int = 1

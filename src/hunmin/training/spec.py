@@ -130,6 +130,9 @@ class TrainSpec(Spec):
     """Steps between records in metrics.jsonl."""
     checkpoint_in_background: bool = True
     """Whether training goes on while a checkpoint is written, with several processes."""
+    copy_to_memory_every: int | None = Field(None, ge=1)
+    """Steps between copies of the state in the memory of the nodes, from which a run that lost a
+    node goes on without reading a disk; null for none."""
     guard: GuardSpec = GuardSpec()
     """What to do with a step whose loss or gradient is out of the ordinary."""
     watch: WatchSpec = WatchSpec()
@@ -144,7 +147,7 @@ class TrainSpec(Spec):
     OBSERVING: ClassVar[frozenset[str]] = frozenset(
         {"evaluate_every", "evaluation_tokens", "checkpoint_every", "keep_checkpoints"}
         | {"log_every", "trackers", "export", "early_stop"}
-        | {"checkpoint_in_background", "watch"}
+        | {"checkpoint_in_background", "copy_to_memory_every", "watch"}
     )
     """Keys that watch the run; changing one does not stop a run from being resumed."""
 

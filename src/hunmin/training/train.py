@@ -20,8 +20,10 @@ from hunmin.data.shards import check_tokenizer
 from hunmin.models.build import count_parameters
 from hunmin.models.devices import explain_out_of_memory, pick_device
 from hunmin.models.flops import TokenFlops
+from hunmin.parallel.checkpoint.memory_copy import MemoryCopies
 from hunmin.parallel.failures import watch_ranks
 from hunmin.parallel.heartbeat import Heartbeat
+from hunmin.parallel.layout import Layout
 from hunmin.parallel.world import World, local_world
 from hunmin.tokenizer.load import load_tokenizer
 from hunmin.training.assemble import Assembly, assemble
@@ -80,17 +82,19 @@ def _prepare(job: TrainJob, world: World, heartbeat: Heartbeat, started: float) 
     mixture = job.mixture(assembly.plan)
     log_mixture(mixture, job.data)
     meter = assembly.learner.synchronizer.meter
+    checkpoints = CheckpointFolder(
+        job.folder / "checkpoints",
+        job.identity(),
+        asynchronous=job.train.checkpoint_in_background and world.size > 1,
+        timeout=timedelta(seconds=job.parallel.timeout),
+    )
     trainer = Trainer(
         spec=job.train,
         plan=assembly.plan,
         learner=assembly.learner,
         data=assembly.data,
-        checkpoints=CheckpointFolder(
-            job.folder / "checkpoints",
-            job.identity(),
-            asynchronous=job.train.checkpoint_in_background and world.size > 1,
-            timeout=timedelta(seconds=job.parallel.timeout),
-        ),
+        checkpoints=checkpoints,
+        memory_copies=_memory_copies(job, assembly.layout, checkpoints),
         flops=TokenFlops.of(
             assembly.config,
             job.data.context,
@@ -103,6 +107,14 @@ def _prepare(job: TrainJob, world: World, heartbeat: Heartbeat, started: float) 
     if world.is_first:
         _write_plan(job, trainer, mixture)
     return trainer
+
+
+def _memory_copies(
+    job: TrainJob, layout: Layout, checkpoints: CheckpointFolder
+) -> MemoryCopies | None:
+    if job.train.copy_to_memory_every is None or layout.world_size == 1:
+        return None
+    return MemoryCopies(checkpoints.run_id(), layout, checkpoints.ranks)
 
 
 def _facts(assembly: Assembly) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import shutil
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -156,8 +157,10 @@ def test_a_run_in_one_process_goes_on_from_memory(tmp_path: Path) -> None:
     copies = MemoryCopies(checkpoints.run_id(), Layout(1, 1, 1), Ranks(), root=memory)
     model, optimizer = tiny_run()
     state = TrainState()
-    copier = MemoryCopier(
-        2, copy=lambda: checkpoints.copy(copies, model, optimizer, state), clean=copies.clean
+    copier = MemoryCopier(2)
+    copier.trainer = SimpleNamespace(
+        copy_to_memory=lambda: checkpoints.copy(copies, model, optimizer, state),
+        forget_memory=copies.clean,
     )
     for number in range(1, 6):
         step(model, optimizer, number)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hunmin.core.logs import get_logger
@@ -82,26 +81,23 @@ class MemoryCopier(Callback):
 
     Args:
         every: Steps between copies.
-        copy: Makes one; returns the seconds that training stood still for it.
-        clean: Gives the memory back at the end of a run. After an error the copies stay: the run
-            goes on from them.
 
     Note:
-        Give it after the Evaluator and the Checkpointer. All ranks copy after the same steps.
+        Give it after the Evaluator and the Checkpointer. All ranks copy after the same steps. At
+        the end of a run the memory is given back; after an error the copies stay: the run goes on
+        from them.
     """
 
-    def __init__(self, every: int, *, copy: Callable[[], float], clean: Callable[[], None]) -> None:
+    def __init__(self, every: int) -> None:
         self._every = every
-        self._copy = copy
-        self._clean = clean
         self.blocking_seconds = 0.0
         """How long training stood still for copies so far."""
 
     def after_step(self, result: StepResult) -> None:
         """Copy when it is time."""
         if result.step % self._every == 0:
-            self.blocking_seconds += self._copy()
+            self.blocking_seconds += self.trainer.copy_to_memory()
 
     def after_training(self) -> None:
         """What the copies are for is done; the last step is on disk."""
-        self._clean()
+        self.trainer.forget_memory()

@@ -8,7 +8,7 @@ from hunmin.parallel.collectives.meter import CommunicationMeter
 from hunmin.parallel.heartbeat import Heartbeat
 from hunmin.parallel.world import World
 from hunmin.training.callbacks.callback import Callback
-from hunmin.training.callbacks.checkpointing import Checkpointer
+from hunmin.training.callbacks.checkpointing import Checkpointer, MemoryCopier
 from hunmin.training.callbacks.communication import CommunicationRecorder, rank_metrics_file
 from hunmin.training.callbacks.console import ConsoleProgress
 from hunmin.training.callbacks.evaluation import EarlyStop, Evaluator
@@ -62,6 +62,7 @@ def standard_callbacks(
         *_watching(job, world, meter, recorder),
         *_evaluation(job),
         checkpointer,
+        *_copies(job, world),
     ]
 
 
@@ -70,6 +71,11 @@ def _evaluation(job: TrainJob) -> Iterator[Callback]:
         yield Evaluator(job.train.evaluate_every)
     if job.train.early_stop is not None:
         yield EarlyStop(job.train.early_stop)
+
+
+def _copies(job: TrainJob, world: World) -> Iterator[Callback]:
+    if job.train.copy_to_memory_every is not None and world.size > 1:
+        yield MemoryCopier(job.train.copy_to_memory_every)
 
 
 def _watching(
