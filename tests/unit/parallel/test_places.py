@@ -43,6 +43,8 @@ def test_unequal_nodes_are_refused_with_their_numbers() -> None:
 def test_ranks_dealt_out_in_turn_are_refused() -> None:
     with pytest.raises(InputError, match=r"mixed nodes[\s\S]*rank 1 on host-1[\s\S]*block"):
         check_places(places("0101"))
+    with pytest.raises(InputError, match="not neighbours"):
+        check_places(places("0110"))
 
 
 @pytest.mark.parametrize("good", [1, 2, 4, 8])

@@ -150,14 +150,15 @@ def test_a_run_that_is_killed_and_started_again(tmp_path: Path, clock: list[floa
 def test_a_rollback_is_recorded_as_it_happens(tmp_path: Path, clock: list[float]) -> None:
     sitting = Sitting(tmp_path, clock, step=0, seconds=0.0)
     for _ in range(5):
-        sitting.step()
-    sitting.state.step, sitting.state.seconds = 2, 8.0
-    sitting.step()
+        sitting.step(1.0)
+    sitting.state.step, sitting.state.seconds = 2, 2.0
+    for _ in range(4):
+        sitting.step(0.5)
     sitting.recorder.close()
     report = sitting.recorder.report()
-    assert report.effective_seconds == 12
-    assert report.lost_seconds == 8  # 12, less the step that was done in the meantime
-    assert report.slowest["step"] == 4.0
+    assert report.effective_seconds == 4
+    assert report.lost_seconds == 2.5  # 3, less the step that was done in the meantime
+    assert report.slowest["step"] == 1.0
 
 
 def test_few_records_are_written(tmp_path: Path, clock: list[float]) -> None:
