@@ -23,8 +23,6 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from hunmin.parallel.collectives import primitives
-from hunmin.parallel.collectives.install import install_collectives
-from hunmin.parallel.collectives.meter import CommunicationMeter
 from hunmin.parallel.layout import Layout
 from hunmin.parallel.mesh import build_mesh
 from hunmin.parallel.sharding import shard_module
@@ -248,10 +246,7 @@ def hunmin_engine(job: Job, contender: Contender) -> Engine:
     """Partition groups."""
     model = WaitingModel(job)
     layout = contender.layout(job.nodes, job.ranks_per_node)
-    mesh = build_mesh(layout, "cpu")
-    synchronizer = shard_module(model, list(model.blocks), layout, mesh)
-    if synchronizer.meter is None:
-        install_collectives(model, layout, mesh, CommunicationMeter(torch.device("cpu")))
+    synchronizer = shard_module(model, list(model.blocks), layout, build_mesh(layout, "cpu"))
     return ShardedEngine(model, job, lambda is_last: synchronizer.begin_microstep(is_last=is_last))
 
 

@@ -15,8 +15,6 @@ from tests.support.namespaces import Traffic, cluster, count_traffic, why_not
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from hunmin.parallel.collectives.install import install_collectives
-from hunmin.parallel.collectives.meter import CommunicationMeter
 from hunmin.parallel.collectives.volume import step_volume
 from hunmin.parallel.layout import Layout
 from hunmin.parallel.mesh import build_mesh
@@ -116,10 +114,7 @@ def _count_step(layout: Layout) -> Counted:
     blocks = list(module.model.transformer.h)
     block_bytes = sum(_padded_bytes(block, layout.partition_group) for block in blocks)
     root_bytes = _padded_bytes(module, layout.partition_group) - block_bytes
-    mesh = build_mesh(layout, "cpu")
-    synchronizer = shard_module(module, blocks, layout, mesh)
-    if synchronizer.meter is None:
-        install_collectives(module, layout, mesh, CommunicationMeter(torch.device("cpu")))
+    synchronizer = shard_module(module, blocks, layout, build_mesh(layout, "cpu"))
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3)
     train = functools.partial(train_step, module, synchronizer, optimizer)
     train()  # The first step also makes connections.
