@@ -88,6 +88,8 @@ def same(left: Arrays, right: Arrays) -> bool:
 def save_after_two_steps(folder: Path, group: int | None) -> tuple[Arrays, list[float]]:
     model, optimizer = build(group)
     train(model, optimizer, 0, 2)
+    with torch.no_grad():  # an evaluation leaves the outermost parameters gathered
+        model(input_ids=torch.zeros(1, 4, dtype=torch.long))
     checkpoints = CheckpointFolder(folder, "identity")
     checkpoints.save(model, optimizer, TrainState(step=2, tokens=64))
     return everything(model, optimizer), train(model, optimizer, 2, 2)
