@@ -126,7 +126,7 @@ def wrong_after_materializing(shape: tuple[int, int, int]) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize("shape", [(1, 2, 1), (1, 1, 2), (1, 2, 2), (2, 1, 2), (1, 4, 1)])
+@pytest.mark.parametrize("shape", [(1, 2, 1), (1, 2, 2), (2, 1, 2), (1, 4, 1)])
 def test_every_layout_gets_the_weights_of_one_process(shape: tuple[int, int, int]) -> None:
     for wrong in run_ranks(shape[0] * shape[1] * shape[2], wrong_after_materializing, shape):
         assert wrong == []
@@ -151,7 +151,7 @@ def test_a_rank_needs_memory_for_its_own_part_only() -> None:
         vocab_size=8192, n_embd=512, n_layer=8, n_head=8, n_positions=256, **NO_TOKENS
     )
     for growth, whole in run_ranks(4, peak_growth, config):
-        assert growth < 0.4 * whole
+        assert 0.15 * whole < growth < 0.4 * whole
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=FAMILIES)

@@ -10,7 +10,7 @@ of the result). What lies between them, softmax or activation, works on one devi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -135,9 +135,10 @@ def _published_plan(model: PreTrainedModel) -> SlicePlan:
     found = dict(_named_styles(model, styles))
     unknown = {s for s in found.values() if s not in {*_CUT, _SUMMED, *_KEPT_WHOLE}}
     not_modules = {key for key in styles if key not in {_pattern(name) for name in found}}
-    if unknown or not_modules:
-        raise _unknown(model, ", ".join(sorted(unknown) + sorted(not_modules)))
     cuts = tuple(Cut(name, _CUT[style]) for name, style in found.items() if style in _CUT)
+    unnamed = {_pattern(name) for name in _among(model, cuts) if name not in found}
+    if unknown or not_modules or unnamed:
+        raise _unknown(model, ", ".join(map(str, sorted(unknown | not_modules | unnamed))))
     summed = tuple(name for name, style in found.items() if style == _SUMMED)
     return SlicePlan(cuts, summed)
 
@@ -147,6 +148,15 @@ def _named_styles(model: PreTrainedModel, styles: Mapping[str, str]) -> Iterator
         style = styles.get(_pattern(name))
         if style is not None:
             yield name, style
+
+
+def _among(model: PreTrainedModel, cuts: Sequence[Cut]) -> Iterator[str]:
+    """Modules with parameters beside or below split ones: do they see all features, or some?"""
+    homes = {cut.module.rpartition(".")[0] for cut in cuts}
+    for name, module in model.named_modules():
+        is_inside = any(name == home or name.startswith(f"{home}.") for home in homes)
+        if is_inside and any(True for _ in module.parameters(recurse=False)):
+            yield name
 
 
 def _pattern(name: str) -> str:

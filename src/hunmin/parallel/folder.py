@@ -121,8 +121,9 @@ def whole_tensor(tensor: Tensor) -> Tensor:
         A plain tensor; of a plain one a view.
 
     Note:
-        Collective: an all-gather for each mesh axis along which it is sharded. Memory: twice the
-        whole tensor. `DTensor.full_tensor` warns once for each parameter of a 2-D layout.
+        Collective: an all-gather for each mesh axis along which it is sharded. Memory: the whole
+        tensor, twice where the parts are not stretches of rows in the order of the ranks (tensor
+        parallelism). `DTensor.full_tensor` warns for each parameter of a 2-D layout.
     """
     if not isinstance(tensor, DTensor):
         return tensor.detach()
@@ -135,12 +136,26 @@ def whole_tensor(tensor: Tensor) -> Tensor:
         gathered = flat.new_empty(tensor.device_mesh.size(axis) * len(flat))
         _all_gather(gathered, flat, group=tensor.device_mesh.get_group(axis))
         flat = gathered
+    if _are_stacked(tensor, coordinates, max(sizes)):
+        return flat[: tensor.numel()].view(tensor.shape)
     whole = flat.new_empty(tensor.shape)
     for coordinate, size, own in zip(coordinates, sizes, flat.split(max(sizes)), strict=True):
         part = own[:size].view(part_shape(tensor, coordinate))
         for piece in pieces_at(tensor, coordinate):
             whole[piece.whole] = part[piece.part]
     return whole
+
+
+def _are_stacked(tensor: DTensor, coordinates: Sequence[tuple[int, ...]], padded_size: int) -> bool:
+    """Whether the gathered parts lie one behind the other as the whole does."""
+    row = math.prod(tensor.shape[1:])
+    for number, coordinate in enumerate(coordinates):
+        pieces = pieces_at(tensor, coordinate)
+        widths = math.prod(part_shape(tensor, coordinate)[1:])
+        starts = [piece.whole[0].start * row for piece in pieces]
+        if len(pieces) > 1 or (pieces and (widths != row or starts != [number * padded_size])):
+            return False
+    return True
 
 
 def _sharded_axes(tensor: DTensor) -> list[int]:
