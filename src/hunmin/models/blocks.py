@@ -39,7 +39,7 @@ def require_blocks(model: PreTrainedModel) -> list[nn.Module]:
     blocks = transformer_blocks(model)
     if not blocks:
         raise InputError(
-            "this model does not say which blocks it is made of, so it cannot be spread over devices",
+            "this model does not name its blocks, so it cannot be spread over devices",
             given=f"{type(model).__name__}, _no_split_modules {model._no_split_modules}",
             allowed="a model of transformers whose class names them",
             hint="train it on one device, or choose another architecture",

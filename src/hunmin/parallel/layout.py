@@ -113,7 +113,7 @@ def derive_layout(
     wanted = layout.spans_nodes and layout.group_ranks_per_node > 1
     if spec.hierarchical is True and not wanted:
         raise InputError(
-            "hierarchical collectives need partition groups that span nodes with several ranks each",
+            "collectives in two stages need groups that span nodes with several ranks each",
             where="parallel.hierarchical",
             given=layout.describe(),
             allowed="auto, false, or a larger parallel.partition_group",

@@ -23,11 +23,10 @@ def build_mesh(layout: Layout, device_type: str) -> DeviceMesh:
     Note:
         Collective: every rank must call it.
     """
-    shape = (layout.replicas, layout.partition_group, layout.tensor)
-    names = (REPLICATE, SHARD, TENSOR)
-    if layout.tensor == 1:
-        shape, names = shape[:2], names[:2]
-    return init_device_mesh(device_type, shape, mesh_dim_names=names)
+    sizes = {REPLICATE: layout.replicas, SHARD: layout.partition_group}
+    if layout.tensor > 1:
+        sizes[TENSOR] = layout.tensor
+    return init_device_mesh(device_type, tuple(sizes.values()), mesh_dim_names=tuple(sizes))
 
 
 def data_mesh(mesh: DeviceMesh) -> DeviceMesh:

@@ -83,7 +83,9 @@ class GradientSynchronizer:
             return
         for module in self.root.modules():  # type: ignore[attr-defined]  # before torch 2.13
             if isinstance(module, FSDPModule):
-                module._get_fsdp_state()._fsdp_param_group._partial_reduce_output = None
+                group = module._get_fsdp_state()._fsdp_param_group
+                if group is not None:
+                    group._partial_reduce_output = None
 
 
 def shard_module(
@@ -125,7 +127,7 @@ def shard_module(
     _set_prefetch([b for b in blocks if isinstance(b, FSDPModule)], options.prefetch)
     _give_zeros_to_unused_parameters(sharded)
     meter = CommunicationMeter(torch.device(mesh.device_type))
-    install_collectives(sharded, layout, mesh, meter, timeout=options.timeout)
+    install_collectives(root, layout, mesh, meter, timeout=options.timeout)
     return GradientSynchronizer(sharded, two_hop=layout.two_hop, meter=meter)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch._C._distributed_c10d import Store
 from torch.distributed.rendezvous import rendezvous
 
 from hunmin.core.errors import InputError
@@ -81,13 +82,13 @@ def local_world(device: torch.device | str = "cpu") -> World:
 
 
 @functools.cache
-def meeting_place() -> dist.Store:
+def meeting_place() -> Store:
     """Return the store through which the ranks of this run find each other.
 
     Returns:
         The one of torchrun's launcher; keys of an earlier attempt are not in it.
     """
-    store, _, _ = next(rendezvous("env://", rank_of_environment(), world_size()))
+    store: Store = next(rendezvous("env://", rank_of_environment(), world_size()))[0]
     return store
 
 

@@ -69,7 +69,8 @@ def smallest_group(
         return 1
     if parallel.partition_group == "world":
         return 1
-    return max(world.gather(footprint.smallest_group(int(memory * _USABLE))))
+    fewest: list[int] = world.gather(footprint.smallest_group(int(memory * _USABLE)))
+    return max(fewest)
 
 
 def device_memory(world: World) -> int:
@@ -134,10 +135,11 @@ def _activation_bytes(
     a = two_three - two_two - one_three + one_two
     e = one_three - one_two - a
     w = two_two - one_two - 2 * a
-    logits = train.loss_chunk_tokens * config.vocab_size * (_DTYPE_BYTES[machine.precision] + 4)
+    a_logit = _DTYPE_BYTES[machine.precision] + 4
+    logits: int = train.loss_chunk_tokens * config.vocab_size * a_logit
     fixed = one_two - w - 2 * e - 2 * a + logits + rows * e
     if train.activation_checkpointing:
-        inputs = context * config.hidden_size * 4
+        inputs: int = context * config.hidden_size * 4
         return fixed + w + rows * (num_blocks * inputs + a)
     return fixed + num_blocks * (w + rows * a)
 

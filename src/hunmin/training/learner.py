@@ -95,7 +95,8 @@ class Learner:
             Collective. Where ranks have different numbers of rows, or of scored tokens, each token
             still weighs the same. An exception leaves no gradient behind.
         """
-        scale = plan.data_ranks / max(1.0, self._sum_over_data(_count_scored(batch), plan))
+        scored = float(self._sum_over_data(_count_scored(batch), plan))
+        scale = plan.data_ranks / max(1.0, scored)
         total = torch.zeros((), device=self.machine.device)
         try:
             for number, microbatch in enumerate(self._microbatches(batch, plan), start=1):
@@ -141,9 +142,7 @@ class Learner:
             with self.machine.autocast():
                 nll = self.objective(part, returns="tokens")
             sums[0] += float(nll.double().sum())
-        nats, tokens, num_bytes = (
-            self.world.sum(sums) / plan.tensor_ranks(self.world.size)
-        ).tolist()
+        nats, tokens, num_bytes = self._sum_over_data(sums, plan).tolist()
         return TextScore(nats, round(tokens), round(num_bytes))
 
     def _microbatches(self, batch: TokenBatch, plan: TrainPlan) -> Iterator[TokenBatch]:
@@ -154,11 +153,10 @@ class Learner:
         for start in range(0, batch.input_ids.shape[0], size):
             yield batch.rows(start, start + size).to(self.machine.device)
 
-    def _sum_over_data(self, value: float, plan: TrainPlan) -> float:
-        return float(self.world.sum(torch.tensor(value).double())) / plan.tensor_ranks(
-            self.world.size
-        )
+    def _sum_over_data(self, values: Tensor, plan: TrainPlan) -> Tensor:
+        """Ranks that compute slices of the same rows count once."""
+        return self.world.sum(values) / plan.tensor_ranks(self.world.size)
 
 
-def _count_scored(batch: TokenBatch) -> float:
-    return float((batch.labels != IGNORED_LABEL).sum())
+def _count_scored(batch: TokenBatch) -> Tensor:
+    return (batch.labels != IGNORED_LABEL).sum().double()

@@ -120,7 +120,7 @@ def _memory_copies(
 def _facts(assembly: Assembly) -> dict[str, Any]:
     counts = count_parameters(assembly.config)
     machine = assembly.learner.machine
-    facts = {
+    facts: dict[str, Any] = {
         "parameters": counts.total,
         "non_embedding_parameters": counts.non_embedding,
         "precision": machine.precision,
