@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hunmin.core.errors import InputError
@@ -58,6 +58,7 @@ def test_time_limits_are_read_as_slurm_reads_them(text: str, seconds: int) -> No
     assert parse_walltime(text) == seconds
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 400 * 86_400))
 def test_a_written_time_limit_is_read_as_the_same(seconds: int) -> None:
     assert parse_walltime(format_walltime(seconds)) == seconds
