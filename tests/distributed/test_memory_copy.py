@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from tests.distributed.test_checkpoint import build, error_of, everything, same, train
+from tests.support.checkpoints import build, error_of, everything, same, train
 from tests.support.distributed import run_ranks
 
 from hunmin.parallel.checkpoint import MemoryCopies, Ranks, memory_files
