@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tests.support.distributed import run_ranks
+from tests.support.tiny_models import tokenizer_definition
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
@@ -39,6 +40,7 @@ from hunmin.core.errors import (
 from hunmin.models import initialize
 from hunmin.models.blocks import transformer_blocks
 from hunmin.models.build import build_model
+from hunmin.models.export import save_model
 from hunmin.models.initialize import initialize_parameters
 from hunmin.models.meta import build_meta_model
 from hunmin.models.pieces import held_part, held_pieces, write_rows
@@ -330,6 +332,21 @@ def test_plain_models_of_every_family_survive_a_round_trip(
     again = build_meta_model(config)
     materialize(again, "cpu", initialize=lambda: load_folder(again, tmp_path))
     assert differing(again, model) == []
+
+
+def test_an_export_with_own_weights_is_that_of_transformers(tmp_path: Path) -> None:
+    tokenizer = tmp_path / "tokenizer"
+    tokenizer.mkdir()
+    (tokenizer / "tokenizer.json").write_text(tokenizer_definition(), encoding="utf-8")
+    folders = [tmp_path / "stock", tmp_path / "own"]
+    for folder, write_weights in zip(folders, (None, save_folder), strict=True):
+        folder.mkdir()
+        save_model(build_model(GPT2, seed=3), tokenizer, folder, write_weights=write_weights)
+    stock, own = ({file.name for file in folder.iterdir()} for folder in folders)
+    assert own == stock
+    for name in own - {"model.safetensors"}:
+        assert (folders[0] / name).read_text() == (folders[1] / name).read_text(), name
+    assert differing(*map(AutoModelForCausalLM.from_pretrained, folders)) == []
 
 
 def test_a_folder_without_the_prefix_of_the_head_is_read(tmp_path: Path) -> None:

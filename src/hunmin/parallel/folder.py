@@ -59,7 +59,9 @@ def load_folder(model: nn.Module, folder: Path) -> None:
 
     Note:
         Collectives: none; every rank reads by itself. Memory: one stretch of rows of one
-        parameter at a time beyond the model. Weights are converted to the model's type.
+        parameter at a time beyond the model. Weights are converted to the model's type. A root
+        of FSDP2 keeps its own parameters gathered after a forward pass without a backward pass:
+        `reshard()` it first, or what is read into them is lost.
     """
     with ExitStack() as stack:
         files = _open_files(folder, stack)
