@@ -83,6 +83,31 @@ def test_a_failed_checkpoint_fails_on_every_rank_and_leaves_nothing(tmp_path: Pa
     assert first["afterwards"] == [3]
 
 
+def write_elsewhere(folder: Path) -> tuple[str, str] | None:
+    """What the second rank writes lands on a disk that the first one does not see."""
+    original = storage.write_tensor_file
+
+    def write_and_lose(path: Path, *arguments: Any) -> Any:
+        record = original(path, *arguments)
+        path.unlink()
+        return record
+
+    if dist.get_rank() == 1:
+        storage.write_tensor_file = write_and_lose
+    model, optimizer = build(2)
+    checkpoints = CheckpointFolder(folder, "identity")
+    return error_of(lambda: checkpoints.save(model, optimizer, TrainState(step=1)))
+
+
+def test_disks_that_nodes_do_not_share_are_noticed(tmp_path: Path) -> None:
+    for name, message in run_ranks(2, write_elsewhere, tmp_path):
+        assert name == "StageFailedError"
+        assert "shard-00001-of-00002.safetensors" in message
+        assert "another node wrote cannot be seen here" in message
+        assert "a disk that all nodes share" in message
+    assert list(tmp_path.iterdir()) == []
+
+
 def die_while_saving(folder: Path) -> None:
     model, optimizer = build(2)
     checkpoints = CheckpointFolder(folder, "identity")

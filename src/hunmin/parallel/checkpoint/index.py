@@ -47,7 +47,12 @@ class TensorRecord(Spec):
         """Its type."""
         dtype = getattr(torch, self.dtype, None)
         if not isinstance(dtype, torch.dtype):
-            raise CorruptArtifactError("a checkpoint names a type of numbers", given=self.dtype)
+            raise CorruptArtifactError(
+                "a checkpoint names a type of numbers that torch does not have",
+                where=INDEX_NAME,
+                given=self.dtype,
+                hint="install the torch that the manifest names, or a newer one",
+            )
         return dtype
 
 

@@ -162,7 +162,9 @@ def _write_shard(place: _Place, plan: SavePlan, planner: SavePlanner) -> list[Wr
         value = planner.resolve_data(item)
         if not isinstance(value, Tensor) or item.index.fqn in tensors:
             raise StageFailedError(
-                "a rank can write one part of each tensor", where=item.index.fqn, given=type(value)
+                "a rank can write one part of each tensor, and nothing but tensors",
+                where=item.index.fqn,
+                given=type(value).__name__,
             )
         tensors[item.index.fqn] = value
     record = write_tensor_file(place.folder / place.file, tensors)
