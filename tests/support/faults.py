@@ -71,6 +71,7 @@ class Outcome:
     Args:
         fault: The fault.
         step: The last step that was recorded before all processes of the time had ended.
+        safe_step: The newest checkpoint that the run had called safe, and that is not damaged.
         resumed_step: The run went on after this step.
         detection_seconds: Until the first process that the fault did not hit gave up.
         recovery_seconds: Until the first step after the fault was recorded.
@@ -78,6 +79,7 @@ class Outcome:
 
     fault: Fault
     step: int
+    safe_step: int
     resumed_step: int
     detection_seconds: float
     recovery_seconds: float
@@ -294,6 +296,8 @@ def inject(job: TrainingJob, faults: Sequence[Fault], *, seconds: float) -> list
     Raises:
         TimeoutError: The run did not recover or end in time.
     """
+    if job.emulated is None and any(fault.kind == CUT for fault in faults):
+        raise ValueError("a link can be cut in an emulated cluster only")
     watch = _Watch(job, time.monotonic() + seconds)
     outcomes = []
     for fault in faults:
@@ -337,20 +341,26 @@ def _inject_one(job: TrainingJob, fault: Fault, watch: _Watch) -> Outcome:
     detected = time.monotonic() - started
     mend()
     watch.until(lambda: not any(w.is_alive() for w in workers), f"end all after {fault}")
-    if fault.kind == CORRUPT:
-        damage_newest(job.checkpoints)
+    damaged = damage_newest(job.checkpoints).parent.name if fault.kind == CORRUPT else None
     before = job.records()
     watch.until(lambda: _went_on(job.records()[len(before) :]), f"go on after {fault}")
     recovered = time.monotonic() - started
     resumed = [r for r in job.records()[len(before) :] if r["event"] == "start"][-1]
     last_step = max(each["step"] for each in before if each["event"] == "step")
-    return Outcome(fault, last_step, resumed["resumed_step"], detected, recovered)
+    safe_step = newest_safe_step(before, damaged)
+    return Outcome(fault, last_step, safe_step, resumed["resumed_step"], detected, recovered)
 
 
 def _went_on(records: Sequence[dict[str, Any]]) -> bool:
     """Whether the newest start is followed by a step."""
     events = [each["event"] for each in records if each["event"] in ("start", "step")]
     return "start" in events and events[-1] == "step"
+
+
+def newest_safe_step(records: Sequence[dict[str, Any]], damaged: str | None = None) -> int:
+    """Return the newest step whose checkpoint was recorded as safe; 0 for the start of the run."""
+    names = {each["path"] for each in records if each["event"] == "checkpoint"} - {damaged}
+    return max((int(name.rpartition("-")[2]) for name in names), default=0)
 
 
 def _break(job: TrainingJob, fault: Fault, hit: Sequence[Worker]) -> Callable[[], None]:
@@ -360,11 +370,9 @@ def _break(job: TrainingJob, fault: Fault, hit: Sequence[Worker]) -> Callable[[]
     elif fault.kind == FILL:
         filler = fill_disk(job.run / "train")
         return lambda: filler.unlink()
-    elif fault.kind == CUT:
-        if job.emulated is None:
-            raise ValueError("a link can be cut in an emulated cluster only")
+    elif fault.kind == CUT and job.emulated is not None:
         job.emulated.cut(fault.node)
-        return lambda: job.emulated.restore(fault.node) if job.emulated else None
+        return partial(job.emulated.restore, fault.node)
     else:
         for worker in hit:
             worker.send(signal.SIGSTOP if fault.kind == STOP else signal.SIGKILL)
