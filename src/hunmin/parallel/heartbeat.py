@@ -186,7 +186,7 @@ class Heartbeat:
     @property
     def _patience(self) -> float:
         """How long an answer of the store may take."""
-        return max(5.0, 2 * self.every)
+        return max(2.0, 2.5 * self.every)
 
     def _keep_telling(self) -> None:
         told_stall = 0.0
