@@ -28,10 +28,10 @@ from hunmin.models.build import build_model, count_parameters, model_config
 from hunmin.models.flops import TokenFlops
 from hunmin.models.optimize import optimize_model
 from hunmin.models.spec import ModelSpec
+from hunmin.parallel.world import local_world
 from hunmin.training.checkpoint import CheckpointFolder
 from hunmin.training.learner import Learner
 from hunmin.training.loop import Trainer, TrainingData
-from hunmin.parallel.world import local_world
 from hunmin.training.machine import Machine, prepare_machine
 from hunmin.training.optimizer import OptimizerSet
 from hunmin.training.plan import derive_plan

@@ -9,6 +9,7 @@ import pytest
 import torch
 from tests.support.distributed import run_ranks
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 from transformers import (
     AutoModel,
@@ -24,10 +25,15 @@ from transformers import (
     T5Config,
 )
 
+from hunmin.core.errors import InputError
 from hunmin.models.blocks import require_blocks
 from hunmin.parallel.layout import derive_layout
 from hunmin.parallel.mesh import build_mesh
-from hunmin.parallel.sharding import ShardingOptions, shard_module
+from hunmin.parallel.sharding import (
+    ShardingOptions,
+    explain_unused_parameters,
+    shard_module,
+)
 from hunmin.parallel.spec import ParallelSpec
 from hunmin.training.compilation import enable_checkpointing
 
@@ -193,6 +199,51 @@ def test_recomputed_activations(family: str) -> None:
 def test_parameters_that_travel_in_bf16() -> None:
     case = Case("qwen3", 2, 2, 3, gather_dtype=torch.bfloat16)
     assert_equal_gradients(case, world=4, tolerance=2e-2)
+
+
+class Sometimes(Projection):
+    """Uses a block's neighbour in the second microstep only."""
+
+    def __init__(self, model: PreTrainedModel, *, in_bf16: bool) -> None:
+        super().__init__(model, in_bf16=in_bf16)
+        self.extra = nn.Linear(20, 20)
+        self.calls = 0
+
+    def forward(self, ids: Tensor) -> Tensor:
+        self.calls += 1
+        loss = super().forward(ids)
+        if self.calls % 2:
+            return loss
+        return loss + self.extra(torch.ones(20)).tanh().sum() / 2
+
+
+def sometimes_used() -> list[Tensor] | str:
+    layout = derive_layout(ParallelSpec(partition_group=2), world_size=2, ranks_per_node=2)
+    module = Sometimes(build(Case("gpt2", 2, 2, 2)).model, in_bf16=False)
+    mesh = build_mesh(layout, "cpu")
+    synchronizer = shard_module(module, require_blocks(module.model), layout, mesh)
+    try:
+        for is_last in (False, True):
+            synchronizer.begin_microstep(is_last=is_last)
+            with explain_unused_parameters():
+                module(rows()[:2]).backward()
+    except InputError as error:
+        return str(error)
+    return [p.grad.full_tensor() for p in module.extra.parameters()]
+
+
+def test_a_parameter_that_one_microbatch_does_not_use() -> None:
+    found = run_ranks(2, sometimes_used)[0]
+    if not hasattr(FSDPModule, "set_reduce_scatter_unused_params"):  # before torch 2.13
+        assert "used in one microbatch and not in another" in found
+        return
+    torch.manual_seed(5)
+    module = Sometimes(build(Case("gpt2", 2, 2, 2)).model, in_bf16=False)
+    for _ in range(2):
+        module(rows()[:2]).backward()
+    for gradient, parameter in zip(found, module.extra.parameters(), strict=True):
+        assert torch.allclose(gradient, parameter.grad, atol=1e-6)
+        assert gradient.any()
 
 
 def test_an_aborted_step_leaves_nothing_behind() -> None:

@@ -1,4 +1,4 @@
-"""`torchrun -m hunmin` is all it takes: the first rank prepares, all train, the first one judges."""
+"""`torchrun -m hunmin` is all it takes: the first rank prepares, all train, the first judges."""
 
 from __future__ import annotations
 

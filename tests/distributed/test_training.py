@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM
 
 from hunmin.core.artifact import Artifact
 from hunmin.core.errors import InputError
+from hunmin.models.spec import ModelSpec
 from hunmin.parallel.spec import ParallelSpec
 from hunmin.parallel.world import join_world
 from hunmin.training.job import TrainJob
@@ -82,6 +83,22 @@ def test_losses_are_those_of_one_process(
     assert ours.keys() == stock.keys()
     for name, value in stock.items():
         assert torch.allclose(ours[name], value, atol=2e-3), name
+
+
+@pytest.mark.parametrize("preset", ["hunmin", "kogpt2-125m"])
+def test_bf16_travels_in_bf16(
+    inputs: tuple[Artifact, Artifact], tmp_path: Path, preset: str
+) -> None:
+    kv_heads = {"kv_heads": 2} if preset == "hunmin" else {}
+    model = ModelSpec(preset=preset, layers=2, width=64, heads=2, **kv_heads)
+    alone = tiny_job(inputs, tmp_path / "alone", model, precision="bf16")
+    train_model(alone)
+    together = replace(
+        tiny_job(inputs, tmp_path / "together", model, precision="bf16"),
+        parallel=ParallelSpec(partition_group=2),
+    )
+    run_ranks(2, train, together, start_group=False)
+    assert losses(together) == pytest.approx(losses(alone), rel=1e-2)
 
 
 def test_a_run_goes_on_with_other_ranks_and_other_groups(

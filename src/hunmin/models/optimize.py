@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.activations import ACT2FN
@@ -67,6 +68,18 @@ class _FasterQwen3Norm(Qwen3RMSNorm):  # type: ignore[misc]
         return rms_norm(hidden_states, self.weight, self.variance_epsilon)
 
 
+class _SteadyLayerNorm(nn.LayerNorm):
+    """Gathered parameters are bf16; the CPU kernel takes none with a float32 input."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.weight is None or self.weight.dtype in (torch.float32, input.dtype):
+            return super().forward(input)
+        bias = None if self.bias is None else self.bias.float()
+        return F.layer_norm(
+            input.float(), self.normalized_shape, self.weight.float(), bias, self.eps
+        )
+
+
 class _FasterQwen3Attention(Qwen3Attention):  # type: ignore[misc]
     def forward(
         self,
@@ -104,6 +117,7 @@ def _first_half(table: Tensor) -> Tensor:
 
 
 _FASTER: dict[type[nn.Module], type[nn.Module]] = {
+    nn.LayerNorm: _SteadyLayerNorm,
     LlamaRMSNorm: _FasterLlamaNorm,
     Qwen2RMSNorm: _FasterQwen2Norm,
     Qwen3RMSNorm: _FasterQwen3Norm,

@@ -43,7 +43,7 @@ class Layout:
     two_hop: bool = True
 
     def __post_init__(self) -> None:
-        _check_tensor(self)
+        _check_tensor(self.world_size, self.ranks_per_node, self.tensor)
         _check_partition_group(self)
 
     @property
@@ -101,6 +101,7 @@ def derive_layout(
         InputError: Sizes that do not divide each other, or a model that fits no group.
     """
     per_node = ranks_per_node if spec.ranks_per_node == "auto" else spec.ranks_per_node
+    _check_tensor(world_size, per_node, spec.tensor)
     data_ranks = world_size // spec.tensor
     group = spec.partition_group
     if group == "world":
@@ -140,8 +141,7 @@ def _possible_groups(data_ranks: int, per_node: int) -> list[int]:
     return [size for size in divisors if per_node % size == 0 or size % per_node == 0]
 
 
-def _check_tensor(layout: Layout) -> None:
-    n, k, t = layout.world_size, layout.ranks_per_node, layout.tensor
+def _check_tensor(n: int, k: int, t: int) -> None:
     if n % k:
         raise InputError(
             "the nodes do not have equally many ranks",

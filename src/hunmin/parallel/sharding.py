@@ -9,7 +9,8 @@ each rank; there is no other code for them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -18,6 +19,7 @@ from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
+from hunmin.core.errors import InputError
 from hunmin.parallel.collectives.install import install_collectives
 from hunmin.parallel.collectives.meter import CommunicationMeter
 from hunmin.parallel.layout import Layout
@@ -70,6 +72,14 @@ class GradientSynchronizer:
         if self.root is not None:
             self.root.set_requires_all_reduce(is_last or not self._two_hop)
 
+    def free_gathered(self) -> None:
+        """Free what a forward pass without a backward pass has left gathered.
+
+        Until then the root's parameters are copies: what is loaded into them is lost.
+        """
+        if self.root is not None:
+            self.root.reshard()
+
     def abandon(self) -> None:
         """Forget the gradients of a step that was not finished.
 
@@ -86,6 +96,29 @@ class GradientSynchronizer:
                 group = module._get_fsdp_state()._fsdp_param_group
                 if group is not None:
                     group._partial_reduce_output = None
+
+
+@contextlib.contextmanager
+def explain_unused_parameters() -> Iterator[None]:
+    """Say what is wrong where torch adds up gradients of other parameters than the last time.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        InputError: A parameter was used in one microstep and not in another.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "must match the size of tensor" not in str(error):
+            raise
+        raise InputError(
+            "a parameter is used in one microbatch and not in another",
+            given=f"torch {torch.__version__}",
+            allowed="torch 2.13 or newer for such models",
+            hint="upgrade torch, or set parallel.two_hop: false",
+        ) from error
 
 
 def shard_module(
@@ -142,7 +175,7 @@ def _set_prefetch(blocks: Sequence[FSDPModule], count: int) -> None:
 def _give_zeros_to_unused_parameters(root: FSDPModule) -> None:
     """A parameter that one microstep uses and another does not must have a place in the sums.
 
-    torch can do that from 2.13 on; before, `training` refuses such models.
+    torch can do that from 2.13 on; before, `explain_unused_parameters` says what is wrong.
     """
     if hasattr(root, "set_reduce_scatter_unused_params"):
         root.set_reduce_scatter_unused_params(True)

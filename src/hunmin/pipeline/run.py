@@ -14,7 +14,7 @@ import yaml
 
 from hunmin.core.artifact import Artifact, load_artifact
 from hunmin.core.atomic import atomic_write_text
-from hunmin.core.environment import describe_environment
+from hunmin.core.environment import describe_environment, source_commit
 from hunmin.core.errors import (
     ArtifactKindError,
     CorruptArtifactError,
@@ -95,6 +95,7 @@ class PipelineRun:
         """
         self._until = until
         if rank() > 0:
+            source_commit()  # now, as the first rank does: ranks compare what they run
             follow(self._take_part)
             return []
         stages = wanted_stages(self.loaded.spec, until)

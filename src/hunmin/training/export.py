@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from transformers import PreTrainedModel
 
 from hunmin.core.artifact import Artifact, load_artifact, write_artifact
 from hunmin.models.export import save_model
@@ -32,7 +36,7 @@ def export_model(job: TrainJob, trainer: Trainer) -> Artifact:
     if trainer.world.is_first:
         _write(job, trainer, facts)
     else:
-        save_folder(trainer.model, _shared_folder(trainer.world))
+        _save_shards(trainer)(trainer.model, _shared_folder(trainer.world))
     trainer.world.barrier()
     return load_artifact(job.output, "model", verify=False)
 
@@ -47,9 +51,13 @@ def _write(job: TrainJob, trainer: Trainer, facts: dict[str, Any]) -> None:
             job.tokenizer.path,
             folder,
             card=facts,
-            write_weights=None if trainer.world.size == 1 else save_folder,
+            write_weights=None if trainer.world.size == 1 else _save_shards(trainer),
         )
         draft.facts |= facts
+
+
+def _save_shards(trainer: Trainer) -> Callable[[PreTrainedModel, Path], None]:
+    return partial(save_folder, ranks_per_node=trainer.world.ranks_per_node)
 
 
 def _shared_folder(world: World, path: Path | None = None) -> Path:

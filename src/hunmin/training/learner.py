@@ -14,7 +14,7 @@ from hunmin.data.batch import IGNORED_LABEL, TokenBatch
 from hunmin.models.loss import DEFAULT_CHUNK_TOKENS
 from hunmin.models.objective import CausalLMObjective
 from hunmin.parallel.norms import clip_gradients
-from hunmin.parallel.sharding import GradientSynchronizer
+from hunmin.parallel.sharding import GradientSynchronizer, explain_unused_parameters
 from hunmin.parallel.world import World, local_world
 from hunmin.training.machine import Machine
 from hunmin.training.optimizer import OptimizerSet
@@ -103,7 +103,8 @@ class Learner:
                 self.synchronizer.begin_microstep(is_last=number == plan.microbatches)
                 with self.machine.autocast():
                     loss = self.objective(microbatch) * scale
-                loss.backward()
+                with explain_unused_parameters():
+                    loss.backward()
                 total += loss.detach()
         except BaseException:
             self.forget_gradients()
@@ -142,6 +143,7 @@ class Learner:
             with self.machine.autocast():
                 nll = self.objective(part, returns="tokens")
             sums[0] += float(nll.double().sum())
+        self.synchronizer.free_gathered()
         nats, tokens, num_bytes = self._sum_over_data(sums, plan).tolist()
         return TextScore(nats, round(tokens), round(num_bytes))
 

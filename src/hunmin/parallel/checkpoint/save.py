@@ -17,10 +17,10 @@ from hunmin.core.errors import CollectiveError, HunminError, StageFailedError
 from hunmin.core.logs import get_logger
 from hunmin.parallel.checkpoint.ranks import Ranks
 from hunmin.parallel.checkpoint.staging import (
+    Planner,
     StagedPlanner,
     StagedTensors,
     StagingBuffers,
-    stage,
 )
 from hunmin.parallel.checkpoint.storage import CheckpointContent, ShardWriter
 
@@ -134,6 +134,7 @@ class CheckpointSaver:
     def __init__(self, ranks: Ranks, apart: Ranks | None = None) -> None:
         self._ranks = ranks
         self._apart = apart
+        self._planner = Planner()
         self._buffers = StagingBuffers()
         self._running: Future[SavedCheckpoint] | None = None
         self._finished: list[SavedCheckpoint] = []
@@ -150,12 +151,12 @@ class CheckpointSaver:
         """
         started = time.perf_counter()
         if self._apart is None:
-            save_staged(job.path, stage(tensors), job.content, self._ranks)
+            save_staged(job.path, self._planner.stage(tensors), job.content, self._ranks)
             seconds = time.perf_counter() - started
             self._finished.append(SavedCheckpoint(job.path, job.step, seconds, seconds))
             return
         self._await_earlier(job)
-        staged = self._buffers.copy(stage(tensors))
+        staged = self._buffers.copy(self._planner.stage(tensors))
         self._running = Future()
         arguments = (self._running, job, staged, self._apart, started, time.perf_counter())
         threading.Thread(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -62,18 +62,41 @@ class StagingBuffers:
         return buffer.copy_(value, non_blocking=True)
 
 
-def stage(tensors: Mapping[str, Tensor]) -> StagedTensors:
-    """Plan what this rank holds of a state, without a copy and without a collective.
+class Planner:
+    """Plans what this rank holds of a state, without a copy and without a collective.
 
-    Args:
-        tensors: Plain tensors, which are the same on all ranks that have that name, and DTensors.
-
-    Returns:
-        Its parts, as views.
+    Note:
+        torch lists every index of a split dimension to find out where a part lies. That is done
+        once for all tensors that are split alike, and not again for the next checkpoint.
     """
-    plan = create_default_local_save_plan(dict(tensors), False)
-    items = [item for item in plan.items if not _is_empty_part(item)]
-    return StagedTensors(items, {i.index.fqn: local_part(tensors[i.index.fqn]) for i in items})
+
+    def __init__(self) -> None:
+        self._items: dict[Hashable, list[WriteItem]] = {}
+
+    def stage(self, tensors: Mapping[str, Tensor]) -> StagedTensors:
+        """Plan the parts of a state.
+
+        Args:
+            tensors: Plain tensors, which are the same on all ranks that have that name, and
+                DTensors.
+
+        Returns:
+            This rank's parts, as views.
+        """
+        items = [item for name, tensor in tensors.items() for item in self._plan(name, tensor)]
+        return StagedTensors(items, {i.index.fqn: local_part(tensors[i.index.fqn]) for i in items})
+
+    def _plan(self, name: str, tensor: Tensor) -> list[WriteItem]:
+        geometry = _geometry(tensor)
+        if geometry not in self._items:
+            items = create_default_local_save_plan({name: tensor}, False).items
+            self._items[geometry] = [item for item in items if not _is_empty_part(item)]
+        return [replace(i, index=replace(i.index, fqn=name)) for i in self._items[geometry]]
+
+
+def _geometry(tensor: Tensor) -> Hashable:
+    split = (tensor.device_mesh, tensor.placements) if isinstance(tensor, DTensor) else None
+    return tensor.shape, tensor.dtype, tensor.device, tensor.requires_grad, split
 
 
 def local_part(tensor: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from hunmin.core.artifact import Artifact, load_artifact, read_manifest
 from hunmin.core.errors import CorruptArtifactError, StageFailedError
 from hunmin.parallel.checkpoint import CheckpointContent, Ranks, load_tensors
 from hunmin.parallel.checkpoint.save import save_staged
-from hunmin.parallel.checkpoint.staging import StagedTensors, stage
+from hunmin.parallel.checkpoint.staging import Planner, StagedTensors
 
 SHARD = "shard-00000-of-00001.safetensors"
 
@@ -27,7 +27,7 @@ SHARD = "shard-00000-of-00001.safetensors"
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Artifact:
     path = tmp_path / "step-00000001"
-    save_staged(path, stage({"model.a": torch.ones(4, 3)}), CheckpointContent(), Ranks())
+    save_staged(path, Planner().stage({"model.a": torch.ones(4, 3)}), CheckpointContent(), Ranks())
     return load_artifact(path, "checkpoint")
 
 
