@@ -123,12 +123,16 @@ def draw_faults(
     nodes: int,
     ranks_per_node: int,
     kinds: Sequence[str] = tuple(FAULTS),
+    first_step: int = 2,
 ) -> list[Fault]:
-    """Draw faults, each kind as often as the others, at random steps, nodes and ranks."""
+    """Draw faults, each kind as often as the others, at random steps, nodes and ranks.
+
+    None happens before `first_step`: without a checkpoint there is none to be damaged.
+    """
     chance = random.Random(seed)
     drawn = [kinds[index % len(kinds)] for index in range(count)]
     chance.shuffle(drawn)
-    steps = sorted(chance.sample(range(2, num_steps - 2), count))
+    steps = sorted(chance.sample(range(first_step, num_steps - 2), count))
     return [
         Fault(kind, step, chance.randrange(nodes), chance.randrange(ranks_per_node))
         for kind, step in zip(drawn, steps, strict=True)
@@ -396,9 +400,7 @@ def damage_newest(checkpoints: Path) -> Path:
     file = max(newest.glob("*.safetensors"), key=lambda path: path.stat().st_size)
     with file.open("r+b") as opened:
         opened.seek(file.stat().st_size // 2)
-        kept = opened.read(64)
-        opened.seek(-len(kept), os.SEEK_CUR)
-        opened.write(bytes(255 - byte for byte in kept))
+        opened.write(os.urandom(64))
     return file
 
 

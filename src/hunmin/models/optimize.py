@@ -72,9 +72,10 @@ class _SteadyLayerNorm(nn.LayerNorm):
     """Gathered parameters are bf16; the CPU kernel takes none with a float32 input."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.weight is None or self.weight.dtype in (torch.float32, input.dtype):
+        if not self.elementwise_affine or self.weight.dtype in (torch.float32, input.dtype):
             return super().forward(input)
-        bias = None if self.bias is None else self.bias.float()
+        bias: Tensor | None = self.bias
+        bias = None if bias is None else bias.float()
         return F.layer_norm(
             input.float(), self.normalized_shape, self.weight.float(), bias, self.eps
         )

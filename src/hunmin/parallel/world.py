@@ -13,12 +13,14 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch._C._distributed_c10d import Store
 from torch.distributed.rendezvous import rendezvous
 
 from hunmin.core.errors import InputError
 from hunmin.core.logs import rank as rank_of_environment
 from hunmin.core.logs import world_size
+from hunmin.parallel.store import PrefixStore, Store, agree_on_start
+
+_SECONDS_TO_MEET = 600.0
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,20 @@ def meeting_place() -> Store:
     """Return the store through which the ranks of this run find each other.
 
     Returns:
-        The one of torchrun's launcher; keys of an earlier attempt are not in it.
+        That of torchrun, under a prefix of this start: torchrun keeps what was in it when it
+        starts the ranks again.
+
+    Raises:
+        UnreachableError: The store, or the other ranks, do not answer.
+
+    Note:
+        Collective at the first call: every rank has to come within ten minutes.
     """
-    store: Store = next(rendezvous("env://", rank_of_environment(), world_size()))[0]
+    rank, size = rank_of_environment(), world_size()
+    store: Store = next(rendezvous("env://", rank, size))[0]
+    start = agree_on_start(store, rank=rank, size=size, seconds=_SECONDS_TO_MEET)
+    return PrefixStore(start, store)
+
     return store
 
 

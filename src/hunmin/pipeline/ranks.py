@@ -27,6 +27,13 @@ class Leader:
 
     _told: int = 0
 
+    def start(self) -> None:
+        """Meet the other ranks: before long work, since they wait only some minutes for that."""
+        if world_size() > 1:
+            from hunmin.parallel.world import meeting_place
+
+            meeting_place()
+
     def announce(self, stage: Stage) -> None:
         """Tell the other ranks to take part in a stage."""
         self._tell(stage.name)

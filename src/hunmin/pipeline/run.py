@@ -98,6 +98,7 @@ class PipelineRun:
             source_commit()  # now, as the first rank does: ranks compare what they run
             follow(self._take_part)
             return []
+        self._leader.start()
         stages = wanted_stages(self.loaded.spec, until)
         if not stages:
             raise InputError(

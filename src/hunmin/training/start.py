@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hunmin.parallel.agreement import (
+    FOLDER_SECONDS,
     check_agreement,
     check_places,
     check_run_folder,
@@ -41,7 +42,8 @@ def check_start(job: TrainJob, world: World) -> None:
     if world.is_first:
         warn_of_clocks(places)
     check_agreement(world, {**job.facts(), **environment_facts()})
-    check_run_folder(world, job.folder)
+    patience = min(FOLDER_SECONDS, job.parallel.timeout / 2)
+    check_run_folder(world, job.folder, seconds=patience)
     check_timeout(job.parallel.timeout, world.gather(_slowest(job))[0])
 
 

@@ -84,6 +84,7 @@ def test_faults_are_drawn_alike_from_the_same_seed() -> None:
     steps = [each.step for each in first]
     assert steps == sorted(set(steps))
     assert {each.node for each in first} == {0, 1}
+    assert min(each.step for each in draw_faults(3, 20, 40, first_step=15, **options)) == 15
 
 
 def test_a_large_disk_is_not_filled(tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ def test_the_newest_checkpoint_is_damaged(tmp_path: Path) -> None:
     damaged = damage_newest(tmp_path)
     assert damaged.parent.name == "step-00000008"
     assert damaged.stat().st_size == 1000
-    assert damaged.read_bytes().count(255) == 64
+    assert 900 < damaged.read_bytes().count(0) < 950
 
 
 def test_a_link_needs_a_cluster(tmp_path: Path) -> None:
