@@ -113,7 +113,8 @@ def run_twice(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         nodes=options.nodes,
         ranks_per_node=options.ranks_per_node,
         kinds=options.kinds,
-        first_step=options.checkpoint_every + 2,
+        # Where the only checkpoint is damaged a run refuses to begin anew.
+        first_step=2 * options.checkpoint_every + 2,
     )
     found: dict[str, Any] = {}
     for name, planned in (("without", []), ("with", faults)):

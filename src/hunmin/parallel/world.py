@@ -102,8 +102,6 @@ def meeting_place() -> Store:
     start = agree_on_start(store, rank=rank, size=size, seconds=_SECONDS_TO_MEET)
     return PrefixStore(start, store)
 
-    return store
-
 
 @contextlib.contextmanager
 def join_world(*, timeout: float) -> Iterator[World]:
