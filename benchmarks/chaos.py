@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -176,6 +177,7 @@ def notes(found: dict[str, Any], options: argparse.Namespace, difference: float)
 def main() -> None:
     """Run, compare, write the result."""
     options = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("asked to end"))
     if options.nodes > 1 and (reason := why_not()):
         sys.exit(f"no emulated nodes: {reason}; --nodes 1 does without")
     if options.nodes == 1:

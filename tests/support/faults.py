@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.support.namespaces import Cluster
+from tests.support.namespaces import Cluster, is_abandoned, owner_name
 
 KILL, STOP, CUT, FILL, CORRUPT, NODE = "kill", "stop", "cut", "fill", "corrupt", "node"
 FAULTS = {
@@ -406,14 +406,22 @@ def damage_newest(checkpoints: Path) -> Path:
 
 @contextlib.contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """Mount a small file system in memory on a folder."""
+    """Mount a small file system in memory on a folder; remove those of killed processes."""
+    for line in Path("/proc/mounts").read_text("utf-8").splitlines():
+        name, place, *_ = line.split()
+        if is_abandoned(name):
+            _unmount(place)
     folder.mkdir(parents=True, exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "hunmin-test", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", owner_name(), str(folder)]
     subprocess.run(mount, check=True, capture_output=True)
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=False, capture_output=True)
+        _unmount(str(folder))
+
+
+def _unmount(place: str) -> None:
+    subprocess.run(["umount", "--lazy", place], check=False, capture_output=True)
 
 
 def _stat(process: int | str) -> list[str] | None:

@@ -196,7 +196,7 @@ def cluster(nodes: int, ranks_per_node: int, mbit: float | None = None) -> Itera
     if reason := why_not():
         raise RuntimeError(f"no emulated cluster: {reason}")
     remove_stale()
-    made = Cluster(f"{_owner_prefix()}-{next(_numbers)}", nodes, ranks_per_node, mbit)
+    made = Cluster(f"{owner_name()}-{next(_numbers)}", nodes, ranks_per_node, mbit)
     try:
         _build(made)
         yield made
@@ -230,17 +230,18 @@ def remove_stale() -> None:
 
 def stale_namespaces() -> list[str]:
     """Return the namespaces whose process is no more."""
-    found = []
-    for namespace in _our_namespaces(_PREFIX):
-        owner = re.fullmatch(rf"{_PREFIX}-(\d+)-(\d+)-.*", namespace)
-        if owner and _started(owner[1]) != owner[2]:
-            found.append(namespace)
-    return found
+    return [name for name in _our_namespaces(_PREFIX) if is_abandoned(name)]
+
+
+def is_abandoned(name: str) -> bool:
+    """Whether the process that made something of this name is no more."""
+    owner = re.match(rf"{_PREFIX}-(\d+)-(\d+)", name)
+    return owner is not None and _started(owner[1]) != owner[2]
 
 
 def _try_out() -> None:
     """Build a cluster of one node, so that whatever is missing says so."""
-    trial = Cluster(f"{_owner_prefix()}-{next(_numbers)}", 1, 1, 100)
+    trial = Cluster(f"{owner_name()}-{next(_numbers)}", 1, 1, 100)
     try:
         _build(trial)
     finally:
@@ -295,8 +296,8 @@ def _run(*command: str, given: str | None = None) -> str:
     return result.stdout
 
 
-def _owner_prefix() -> str:
-    """Name of what this process makes: its number alone could come again."""
+def owner_name() -> str:
+    """Start of the names of what this process makes: its number alone could come again."""
     return f"{_PREFIX}-{os.getpid()}-{_started(os.getpid())}"
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,7 @@ from tests.support.faults import (
 from tests.support.recipes import hunmin, tiny_recipe
 
 STEPS, EVERY = 24, 4
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +98,7 @@ def test_a_large_disk_is_not_filled(tmp_path: Path) -> None:
         fill_disk(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@needs_root
 def test_a_small_disk_is_filled_to_the_last_byte(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 1) as disk:
         filler = fill_disk(disk)
@@ -138,3 +142,24 @@ def test_only_checkpoints_that_were_called_safe_count() -> None:
     assert newest_safe_step(records) == 8
     assert newest_safe_step(records, "step-00000008") == 4
     assert newest_safe_step(records[:1]) == 0
+
+
+LEAVE = """
+import os, signal, sys
+sys.path.insert(0, {repository!r})
+from pathlib import Path
+from tests.support.faults import small_disk
+with small_disk(Path({folder!r}), 1):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@needs_root
+def test_the_disk_of_a_killed_process_is_removed(repository: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "left"
+    code = LEAVE.format(repository=str(repository), folder=str(folder))
+    killed = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert folder.is_mount()
+    with small_disk(tmp_path / "disk", 1):
+        assert not folder.is_mount()
