@@ -292,7 +292,7 @@ class Trainer:
         """Go back to the newest checkpoint and pass over the batches that led here."""
         wrong_batch, step = self.guard.batch_number(self.state.step), self.state.step + 1
         guard = self.guard
-        self.checkpoints.collect(wait=True)
+        self._tell("before_rollback")
         if not self.resume():
             raise divergence(step, verdict)
         next_batch, saved = self.guard.batch_number(self.state.step), self.guard.state()

@@ -3,6 +3,7 @@
 before_training
   └─ for every step:  before_step → after_step
                         └─ every so often:  after_evaluation,  after_checkpoint
+                        └─ when the guard says so:  before_rollback
 after_training | on_error,  then always  close
 """
 

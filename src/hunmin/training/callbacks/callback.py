@@ -37,6 +37,9 @@ class Callback:
     def after_evaluation(self, result: EvaluationResult) -> None:
         """Held-out text was scored."""
 
+    def before_rollback(self) -> None:
+        """The guard of the loss sends the run back to its last checkpoint."""
+
     def after_checkpoint(self, path: Path) -> None:
         """A checkpoint is safe on disk."""
 

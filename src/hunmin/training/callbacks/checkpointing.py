@@ -56,6 +56,10 @@ class Checkpointer(Callback):
             self._collect(wait=False)
         self._new_best = False
 
+    def before_rollback(self) -> None:
+        """The checkpoint being written is one to go back to."""
+        self._collect(wait=True)
+
     def on_error(self, error: BaseException) -> None:
         """Let the checkpoint being written come to its end."""
         self.trainer.checkpoints.abandon()
