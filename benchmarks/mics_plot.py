@@ -21,6 +21,8 @@ from hunmin.core.figures import (
     write_title,
 )
 
+LINE_HEIGHT = 3.5  # of a label, in percent
+
 
 def draw_step_times(measured: dict[str, Any], path: Path) -> None:
     """Write bars of step times.
@@ -40,9 +42,10 @@ def draw_step_times(measured: dict[str, Any], path: Path) -> None:
                 place = row + (index - (len(balances) - 1) / 2) * height
                 label = f"balance {float(balance):g}" if row == 0 else None
                 axes.barh(place, seconds, 0.9 * height, color=LINE_COLORS[index], label=label)
-                ratio = figures["zero_over_this"][balance]
+                ratios = [figures[f"{key}_over_this"][balance] for key in ("zero", "ahead")]
+                text = f"{ratios[0]:.1f}x, {ratios[1]:.1f}x"
                 axes.annotate(
-                    f"{ratio:.1f}x", (seconds, place), (3, 0), textcoords="offset points",
+                    text, (seconds, place), (3, 0), textcoords="offset points",
                     va="center", fontsize=7, color=MUTED,
                 )  # fmt: skip
         axes.set_yticks(range(len(contenders)), contenders, color=INK)
@@ -53,7 +56,7 @@ def draw_step_times(measured: dict[str, Any], path: Path) -> None:
         write_title(
             figure,
             f"Step time on emulated nodes with links of {measured['mbit']:g} Mbit/s",
-            "balance: computing over ZeRO-3's communication; numbers: faster than ZeRO-3 on FSDP2",
+            "balance: computing over ZeRO-3's communication; numbers: faster than the first, second",
         )
         _save(figure, path)
 
@@ -68,15 +71,14 @@ def draw_scaling(measured: dict[str, Any], path: Path) -> None:
     sizes = measured["nodes"]
     with new_figure(7, 4.4) as figure:
         axes = figure.add_axes((0.11, 0.13, 0.85, 0.69))
+        ends: list[tuple[float, str]] = []
         for color, (name, figures) in zip(
             LINE_COLORS, measured["contenders"].items(), strict=False
         ):
             shares = [100 * figures["efficiency"][str(nodes)] for nodes in sizes]
             axes.plot(sizes, shares, color=color, marker="o", label=name)
-            axes.annotate(
-                f"{shares[-1]:.1f} %", (sizes[-1], shares[-1]), (6, 0),
-                textcoords="offset points", va="center", fontsize=8, color=color,
-            )  # fmt: skip
+            ends.append((shares[-1], color))
+        _label_ends(axes, sizes[-1], ends)
         axes.set_xscale("log", base=2)
         axes.set_xticks(sizes, [str(nodes) for nodes in sizes])
         axes.margins(x=0.13)
@@ -91,6 +93,17 @@ def draw_scaling(measured: dict[str, Any], path: Path) -> None:
             f"computing, links of {measured['mbit']:g} Mbit/s",
         )
         _save(figure, path)
+
+
+def _label_ends(axes: Any, x: float, ends: list[tuple[float, str]]) -> None:
+    """Write the last value of each curve beside it, none on top of another."""
+    place = -LINE_HEIGHT
+    for share, color in sorted(ends):
+        place = max(share, place + LINE_HEIGHT)
+        axes.annotate(
+            f"{share:.1f} %", (x, place), (8, 0),
+            textcoords="offset points", va="center", fontsize=8, color=color,
+        )  # fmt: skip
 
 
 def _save(figure: Any, path: Path) -> None:

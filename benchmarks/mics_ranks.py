@@ -38,8 +38,9 @@ class Contender:
 
     Args:
         name: For tables.
-        engine: fsdp2 (torch as it is, ZeRO-3), fsdp2-ahead (its gathers in the background),
-            deepspeed (its ZeRO-3) or hunmin.
+        engine: fsdp2 (torch as it is, ZeRO-3), deepspeed (its ZeRO-3) or hunmin.
+        ahead: Whether parameters are gathered in the background, a block ahead. A GPU's streams do
+            so anyway and DeepSpeed does; FSDP2 on a CPU has to be asked.
         nodes_per_group: Nodes of a partition group, for hunmin; 0 is all.
         hierarchical: As of the layout, for hunmin.
         two_hop: As of the layout, for hunmin.
@@ -47,6 +48,7 @@ class Contender:
 
     name: str
     engine: str
+    ahead: bool = False
     nodes_per_group: int = 0
     hierarchical: bool = False
     two_hop: bool = True
@@ -223,16 +225,16 @@ class ShardedEngine:
         return float(torch.cat([part.flatten() for part in parts]).mean())
 
 
-def fsdp2_engine(job: Job, *, ahead: bool) -> Engine:
+def fsdp2_engine(job: Job, contender: Contender) -> Engine:
     """ZeRO-3 by torch alone: no line of hunmin takes part."""
     model = WaitingModel(job)
     mesh = init_device_mesh("cpu", (dist.get_world_size(),))
     for block in model.blocks:
         fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)
-    if ahead:
-        model._set_unshard_async_op(True)  # type: ignore[operator]
+    if contender.ahead:
         _gather_one_block_ahead(list(model.blocks))
+        model._set_unshard_async_op(True)  # type: ignore[operator]
     return ShardedEngine(model, job)
 
 
@@ -247,6 +249,8 @@ def hunmin_engine(job: Job, contender: Contender) -> Engine:
     model = WaitingModel(job)
     layout = contender.layout(job.nodes, job.ranks_per_node)
     synchronizer = shard_module(model, list(model.blocks), layout, build_mesh(layout, "cpu"))
+    if contender.ahead:
+        model._set_unshard_async_op(True)  # type: ignore[operator]
     return ShardedEngine(model, job, lambda is_last: synchronizer.begin_microstep(is_last=is_last))
 
 
@@ -314,7 +318,7 @@ def build_engine(job: Job, contender: Contender) -> Engine:
         return DeepSpeedEngine(job)
     if contender.engine == "hunmin":
         return hunmin_engine(job, contender)
-    return fsdp2_engine(job, ahead=contender.engine == "fsdp2-ahead")
+    return fsdp2_engine(job, contender)
 
 
 # -- reduce-scatter with the volume of a ring ----------------------------------------------------
