@@ -36,11 +36,11 @@ from tests.support.faults import (  # noqa: E402
     FAULTS,
     FILL,
     Outcome,
-    TrainingJob,
     draw_faults,
     inject,
     small_disk,
 )
+from tests.support.launched import TrainingJob  # noqa: E402
 from tests.support.namespaces import cluster, why_not  # noqa: E402
 from tests.support.recipes import hunmin, tiny_recipe  # noqa: E402
 

@@ -56,7 +56,7 @@ def draw_step_times(measured: dict[str, Any], path: Path) -> None:
         write_title(
             figure,
             f"Step time on emulated nodes with links of {measured['mbit']:g} Mbit/s",
-            "balance: computing over ZeRO-3's communication; numbers: faster than the first, second",
+            "balance: computing over ZeRO-3's communication; numbers: faster than first, second",
         )
         _save(figure, path)
 

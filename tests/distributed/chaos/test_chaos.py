@@ -17,7 +17,6 @@ from tests.support.faults import (
     FAULTS,
     KILL,
     Fault,
-    TrainingJob,
     damage_newest,
     draw_faults,
     fill_disk,
@@ -25,6 +24,7 @@ from tests.support.faults import (
     newest_safe_step,
     small_disk,
 )
+from tests.support.launched import TrainingJob
 from tests.support.recipes import hunmin, tiny_recipe
 
 STEPS, EVERY = 24, 4
