@@ -5,8 +5,11 @@ Gloo's reduce-scatter sends as much as an all-reduce: it counts twice.
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import math
+import os
+import pickle
 from dataclasses import dataclass
 
 import pytest
@@ -95,12 +98,15 @@ class NextToken(nn.Module):
 
 
 def train_step(
-    module: NextToken, synchronizer: GradientSynchronizer, optimizer: torch.optim.Optimizer
+    module: NextToken,
+    synchronizer: GradientSynchronizer,
+    optimizer: torch.optim.Optimizer,
+    microsteps: int,
 ) -> None:
-    for microstep in range(1, MICROSTEPS + 1):
-        synchronizer.begin_microstep(is_last=microstep == MICROSTEPS)
+    for microstep in range(1, microsteps + 1):
+        synchronizer.begin_microstep(is_last=microstep == microsteps)
         ids = torch.randint(0, 512, (1, 32))
-        (module(ids) / MICROSTEPS).backward()
+        (module(ids) / microsteps).backward()
     optimizer.step()
     optimizer.zero_grad()
 
@@ -117,8 +123,8 @@ def _count_step(layout: Layout) -> Counted:
     synchronizer = shard_module(module, blocks, layout, build_mesh(layout, "cpu"))
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3)
     train = functools.partial(train_step, module, synchronizer, optimizer)
-    train()  # The first step also makes connections.
-    return Counted(count_traffic(train), block_bytes, root_bytes)
+    train(1)  # The first step also makes connections.
+    return Counted(count_traffic(lambda: train(MICROSTEPS)), block_bytes, root_bytes)
 
 
 def _padded_bytes(module: nn.Module, parts: int) -> int:
@@ -130,8 +136,22 @@ def _padded_bytes(module: nn.Module, parts: int) -> int:
 
 
 @pytest.fixture(scope="module")
-def counted() -> dict[Case, list[Counted]]:
-    """Count all cases of a cluster in one start of its ranks; one figure a rank."""
+def counted(tmp_path_factory: pytest.TempPathFactory) -> dict[Case, list[Counted]]:
+    """Count all cases once, also where several workers share the tests of this file."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with (folder / "volume.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        kept = folder / "volume.pickle"
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(count_all()))
+        found: dict[Case, list[Counted]] = pickle.loads(kept.read_bytes())
+        return found
+
+
+def count_all() -> dict[Case, list[Counted]]:
+    """Count the cases of each cluster in one start of its ranks; one figure a rank."""
     found: dict[Case, list[Counted]] = {}
     for nodes in sorted({case.nodes for case in CASES}):
         cases = [case for case in CASES if case.nodes == nodes]
