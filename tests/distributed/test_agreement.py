@@ -12,7 +12,7 @@ import torch.distributed as dist
 from tests.support.distributed import run_ranks
 
 from hunmin.core.errors import ArtifactMismatchError, InputError
-from hunmin.parallel.agreement import (
+from hunmin.parallel.watch.agreement import (
     check_agreement,
     check_places,
     check_run_folder,

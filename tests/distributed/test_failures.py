@@ -21,7 +21,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.device_mesh import init_device_mesh
 
 from hunmin.core.errors import CollectiveError, InputError, TrainingDivergedError
-from hunmin.parallel.failures import (
+from hunmin.parallel.watch.failures import (
     bound_collectives,
     collective_timeout,
     failed_collective,

@@ -14,7 +14,7 @@ import torch.distributed as dist
 from tests.support.namespaces import Cluster, cluster, why_not
 
 from hunmin.core.errors import CollectiveError
-from hunmin.parallel.failures import watch_ranks
+from hunmin.parallel.watch.failures import watch_ranks
 from hunmin.parallel.world import World
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=f"no namespaces: {why_not()}")

@@ -44,9 +44,9 @@ from hunmin.models.export import save_model
 from hunmin.models.initialize import initialize_parameters
 from hunmin.models.meta import build_meta_model
 from hunmin.models.pieces import held_part, held_pieces, write_rows
-from hunmin.parallel.folder import load_folder, save_folder, whole_tensor
-from hunmin.parallel.materialize import materialize
 from hunmin.parallel.tensor import apply_tensor_parallel
+from hunmin.parallel.weights.folder import load_folder, save_folder, whole_tensor
+from hunmin.parallel.weights.materialize import materialize
 
 MESH = ("replicate", "shard", "tensor")
 NO_TOKENS = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1}

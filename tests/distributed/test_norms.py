@@ -17,7 +17,7 @@ from torch.distributed.tensor import DTensor, Partial, distribute_tensor
 from torch.distributed.tensor.parallel import ColwiseParallel, parallelize_module
 
 from hunmin.core.errors import InputError
-from hunmin.parallel.norms import clip_gradients, gradient_norm
+from hunmin.parallel.parts.norms import clip_gradients, gradient_norm
 
 
 class Uneven(nn.Module):

@@ -28,8 +28,8 @@ from torch.distributed.tensor.parallel import (
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
 from hunmin.core.errors import InputError
-from hunmin.parallel.parts import circle_over, shard_like
-from hunmin.parallel.whole import WholeMatrices
+from hunmin.parallel.parts.sharing import circle_over, shard_like
+from hunmin.parallel.parts.whole import WholeMatrices
 from hunmin.training.muon import Muon
 from hunmin.training.optimizer import OptimizerSet, split_parameters
 from hunmin.training.spec import AdamWSpec, MuonSpec

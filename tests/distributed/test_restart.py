@@ -13,7 +13,7 @@ import pytest
 from torch.distributed import HashStore, Store
 
 from hunmin.core.errors import UnreachableError
-from hunmin.parallel.store import agree_on_start
+from hunmin.parallel.watch.store import agree_on_start
 
 SIZE = 4
 
@@ -62,7 +62,7 @@ import os, signal
 from datetime import timedelta
 import torch, torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
-from hunmin.parallel.store import PrefixStore, agree_on_start
+from hunmin.parallel.watch.store import PrefixStore, agree_on_start
 rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 store = next(rendezvous("env://", rank, size))[0]
 name = agree_on_start(store, rank=rank, size=size, seconds=60)

@@ -32,9 +32,9 @@ from hunmin.models.objective import CausalLMObjective
 from hunmin.models.optimize import optimize_model
 from hunmin.models.pieces import write_rows
 from hunmin.models.slices import slice_plan
-from hunmin.parallel.folder import whole_tensor
-from hunmin.parallel.materialize import materialize
 from hunmin.parallel.tensor import apply_tensor_parallel
+from hunmin.parallel.weights.folder import whole_tensor
+from hunmin.parallel.weights.materialize import materialize
 
 VOCABULARY = 61
 MESH = ("replicate", "shard", "tensor")

@@ -158,6 +158,9 @@ def shard_module(
         )
     sharded = fully_shard(root, mesh=data_mesh(mesh), mp_policy=outside)
     _set_prefetch([b for b in blocks if isinstance(b, FSDPModule)], options.prefetch)
+    if mesh.device_type == "cpu" and options.prefetch > 0:
+        # A GPU gathers in a stream of its own; a CPU has to be told to do so in the background.
+        sharded._set_unshard_async_op(True)
     _give_zeros_to_unused_parameters(sharded)
     meter = CommunicationMeter(torch.device(mesh.device_type))
     install_collectives(root, layout, mesh, meter, timeout=options.timeout)

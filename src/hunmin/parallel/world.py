@@ -18,7 +18,7 @@ from torch.distributed.rendezvous import rendezvous
 from hunmin.core.errors import InputError
 from hunmin.core.logs import rank as rank_of_environment
 from hunmin.core.logs import world_size
-from hunmin.parallel.store import PrefixStore, Store, agree_on_start
+from hunmin.parallel.watch.store import PrefixStore, Store, agree_on_start
 
 _SECONDS_TO_MEET = 600.0
 

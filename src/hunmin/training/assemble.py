@@ -16,12 +16,12 @@ from hunmin.models.initialize import initialize_parameters
 from hunmin.models.meta import build_meta_model
 from hunmin.models.objective import CausalLMObjective
 from hunmin.models.optimize import optimize_model
-from hunmin.parallel.failures import bound_collectives
 from hunmin.parallel.layout import Layout, derive_layout
-from hunmin.parallel.materialize import materialize
 from hunmin.parallel.mesh import TENSOR, build_mesh
 from hunmin.parallel.sharding import GradientSynchronizer, ShardingOptions, shard_module
 from hunmin.parallel.tensor import apply_tensor_parallel
+from hunmin.parallel.watch.failures import bound_collectives
+from hunmin.parallel.weights.materialize import materialize
 from hunmin.parallel.world import World
 from hunmin.tokenizer.load import TextTokenizer
 from hunmin.training.compilation import prepare_blocks

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from hunmin.core.artifact import Artifact, load_artifact, write_artifact
 from hunmin.models.export import save_model
-from hunmin.parallel.folder import save_folder
+from hunmin.parallel.weights.folder import save_folder
 from hunmin.parallel.world import World
 from hunmin.training.checkpoint import load_weights
 from hunmin.training.job import TrainJob

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from hunmin.data.batch import IGNORED_LABEL, TokenBatch
 from hunmin.models.loss import DEFAULT_CHUNK_TOKENS
 from hunmin.models.objective import CausalLMObjective
-from hunmin.parallel.norms import clip_gradients
+from hunmin.parallel.parts.norms import clip_gradients
 from hunmin.parallel.sharding import GradientSynchronizer, explain_unused_parameters
 from hunmin.parallel.world import World, local_world
 from hunmin.training.machine import Machine

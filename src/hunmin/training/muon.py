@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from hunmin.core.errors import InputError
-from hunmin.parallel.parts import local_part
-from hunmin.parallel.whole import WholeMatrices, groups_alike
+from hunmin.parallel.parts.sharing import local_part
+from hunmin.parallel.parts.whole import WholeMatrices, groups_alike
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5

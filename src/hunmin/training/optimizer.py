@@ -17,7 +17,7 @@ from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 
 from hunmin.core.errors import ArtifactMismatchError
-from hunmin.parallel.parts import local_part, shard_like
+from hunmin.parallel.parts.sharing import local_part, shard_like
 from hunmin.training.muon import Muon
 from hunmin.training.spec import AdamWSpec, MuonSpec
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hunmin.parallel.agreement import (
+from hunmin.parallel.watch.agreement import (
     FOLDER_SECONDS,
     check_agreement,
     check_places,

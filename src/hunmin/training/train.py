@@ -21,9 +21,9 @@ from hunmin.models.build import count_parameters
 from hunmin.models.devices import explain_out_of_memory, pick_device
 from hunmin.models.flops import TokenFlops
 from hunmin.parallel.checkpoint.memory_copy import MemoryCopies
-from hunmin.parallel.failures import watch_ranks
-from hunmin.parallel.heartbeat import Heartbeat
 from hunmin.parallel.layout import Layout
+from hunmin.parallel.watch.failures import watch_ranks
+from hunmin.parallel.watch.heartbeat import Heartbeat
 from hunmin.parallel.world import World, local_world
 from hunmin.tokenizer.load import load_tokenizer
 from hunmin.training.assemble import Assembly, assemble

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from pydantic import ValidationError
 
-from hunmin.parallel.heartbeat import Heartbeat
+from hunmin.parallel.watch.heartbeat import Heartbeat
 from hunmin.parallel.world import local_world
 from hunmin.training.callbacks.communication import communication_record
 from hunmin.training.callbacks.heartbeats import HeartbeatMarks

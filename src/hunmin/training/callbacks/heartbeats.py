@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hunmin.parallel.heartbeat import Heartbeat
+from hunmin.parallel.watch.heartbeat import Heartbeat
 from hunmin.training.callbacks.callback import Callback
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hunmin.parallel.collectives.meter import CommunicationMeter
-from hunmin.parallel.heartbeat import Heartbeat
+from hunmin.parallel.watch.heartbeat import Heartbeat
 from hunmin.parallel.world import World
 from hunmin.training.callbacks.callback import Callback
 from hunmin.training.callbacks.checkpointing import Checkpointer, MemoryCopier

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hunmin.core.logs import get_logger
-from hunmin.parallel.agreement import Place, gather_places
+from hunmin.parallel.watch.agreement import Place, gather_places
 from hunmin.parallel.world import World
 from hunmin.training.callbacks.callback import Callback
 from hunmin.training.watch_spec import StragglerSpec

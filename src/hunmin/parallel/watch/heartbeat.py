@@ -22,7 +22,7 @@ from typing import Literal
 
 from hunmin.core.errors import UnreachableError
 from hunmin.core.logs import get_logger
-from hunmin.parallel.store import (
+from hunmin.parallel.watch.store import (
     Store,
     connect_store,
     launcher_holds_store,

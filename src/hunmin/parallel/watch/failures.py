@@ -20,7 +20,7 @@ import torch.distributed as dist
 
 from hunmin.core.errors import CollectiveError, HunminError, InputError, UnreachableError
 from hunmin.core.logs import get_logger
-from hunmin.parallel.heartbeat import Heartbeat, Pulse, is_silent
+from hunmin.parallel.watch.heartbeat import Heartbeat, Pulse, is_silent
 from hunmin.parallel.world import World
 
 logger = get_logger(__name__)

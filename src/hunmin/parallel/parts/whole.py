@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from hunmin.core.errors import InputError
-from hunmin.parallel.parts import (
+from hunmin.parallel.parts.sharing import (
     ALONE,
     Block,
     Circle,

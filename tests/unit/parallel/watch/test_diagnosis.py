@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from hunmin.parallel.failures import diagnose, how_it_goes_on
-from hunmin.parallel.heartbeat import Pulse
+from hunmin.parallel.watch.failures import diagnose, how_it_goes_on
+from hunmin.parallel.watch.heartbeat import Pulse
 
 STEP = 40
 

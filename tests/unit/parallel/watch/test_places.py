@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hunmin.core.errors import InputError
-from hunmin.parallel.agreement import (
+from hunmin.parallel.watch.agreement import (
     Place,
     check_places,
     check_timeout,

@@ -17,7 +17,7 @@ from torch.distributed import ProcessGroup
 from torch.distributed.tensor import DTensor
 
 from hunmin.core.errors import InputError
-from hunmin.parallel.parts import local_part, sharing_of
+from hunmin.parallel.parts.sharing import local_part, sharing_of
 
 _Groups = tuple[ProcessGroup, ...]
 

@@ -23,7 +23,7 @@ from hunmin.core.environment import package_versions, source_commit
 from hunmin.core.errors import ArtifactMismatchError, InputError
 from hunmin.core.hashing import stable_hash
 from hunmin.core.logs import get_logger
-from hunmin.parallel.heartbeat import node_number
+from hunmin.parallel.watch.heartbeat import node_number
 from hunmin.parallel.world import World
 
 logger = get_logger(__name__)
