@@ -272,11 +272,7 @@ class Trainer:
         return self.learner.machine.flops_per_second * self.world.size
 
     def _take_or_leave(self, loss: float, norm: float) -> Verdict:
-        """Update the weights, or not: judged before they are touched, so that none is broken.
-
-        Raises:
-            TrainingDivergedError: The guard says that this is the end.
-        """
+        """Update the weights, or not: judged before they are touched, so that none is broken."""
         verdict = self.guard.judge(self.state.step + 1, loss, norm)
         if verdict.action is Action.GO:
             self.learner.optimizer.step()
