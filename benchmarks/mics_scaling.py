@@ -79,7 +79,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--scaling-block-kib", type=int, default=256)
     parser.add_argument("--scaling-microsteps", type=int, default=16)
     parser.add_argument("--scaling-balance", type=float, default=1.5)
-    parser.add_argument("--scaling-rounds", type=int, default=3)
+    parser.add_argument("--scaling-rounds", type=int, default=3, help="0 for step times only")
     parser.add_argument("--deepspeed", type=Path, help="environment with DeepSpeed")
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args()
@@ -285,18 +285,23 @@ def scaling_table(measured: dict[str, Any]) -> str:
     return markdown_table(header, rows)
 
 
-def notes(options: argparse.Namespace, steps: dict[str, Any], scaling: dict[str, Any]) -> str:
+def notes(
+    options: argparse.Namespace, steps: dict[str, Any], scaling: dict[str, Any] | None
+) -> str:
     """Return what the tables leave unsaid."""
     lines = [
         f"{options.nodes} emulated nodes x {options.ranks_per_node} ranks over gloo; "
         f"{steps['parameter_bytes'] / 1e6:.1f} MB of float32 parameters, {options.microsteps} "
-        f"microsteps a step, links of {options.mbit:g} Mbit/s; weak scaling: "
-        f"{scaling['parameter_bytes'] / 1e6:.1f} MB, {scaling['microsteps']} microsteps, "
-        f"{scaling['mbit']:g} Mbit/s, balance {scaling['balance']:g} on the largest cluster "
-        f"({scaling['waiting_seconds']:.1f} s of waiting a step).",
+        f"microsteps a step, links of {options.mbit:g} Mbit/s.",
         "Balance: seconds of computing over seconds of ZeRO-3's communication in a microstep.",
         f"Reduce-scatter: {options.reduce_scatter}.",
     ]
+    if scaling:
+        lines.append(
+            f"Weak scaling: {scaling['parameter_bytes'] / 1e6:.1f} MB, {scaling['microsteps']} "
+            f"microsteps, {scaling['mbit']:g} Mbit/s, balance {scaling['balance']:g} on the "
+            f"largest cluster ({scaling['waiting_seconds']:.1f} s of waiting a step)."
+        )
     if not has_deepspeed():
         lines.append("DeepSpeed is not installed here; --deepspeed FOLDER measures it too.")
     return "\n".join(f"- {line}" for line in lines)
@@ -312,8 +317,9 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ["PYTHONWARNINGS"] = "ignore"
     steps = measure_step_times(options)
-    scaling = measure_scaling(options)
-    tables = [step_table(steps, options.balances), scaling_table(scaling)]
+    scaling = measure_scaling(options) if options.scaling_rounds else None
+    tables = [step_table(steps, options.balances)]
+    tables += [scaling_table(scaling)] if scaling else []
     details = {
         "command": f"python {' '.join(sys.argv)}",
         "reduce_scatter": options.reduce_scatter,
@@ -326,7 +332,8 @@ def main() -> None:
     text = "\n\n".join((*tables, notes(options, steps, scaling)))
     path = write_result(name, title, text, details, options.results)
     draw_step_times(steps, path.with_name(f"{path.stem}-steps"))
-    draw_scaling(scaling, path.with_name(f"{path.stem}-weak"))
+    if scaling:
+        draw_scaling(scaling, path.with_name(f"{path.stem}-weak"))
 
 
 if __name__ == "__main__":
