@@ -39,8 +39,8 @@ class Contender:
     Args:
         name: For tables.
         engine: fsdp2 (torch as it is, ZeRO-3), deepspeed (its ZeRO-3) or hunmin.
-        ahead: Whether parameters are gathered in the background, a block ahead. A GPU's streams do
-            so anyway and DeepSpeed does; FSDP2 on a CPU has to be asked.
+        ahead: Whether FSDP2 gathers parameters in the background, a block ahead. On a GPU its
+            streams do so anyway; on a CPU it has to be asked, which hunmin does.
         nodes_per_group: Nodes of a partition group, for hunmin; 0 is all.
         hierarchical: As of the layout, for hunmin.
         two_hop: As of the layout, for hunmin.
@@ -249,8 +249,6 @@ def hunmin_engine(job: Job, contender: Contender) -> Engine:
     model = WaitingModel(job)
     layout = contender.layout(job.nodes, job.ranks_per_node)
     synchronizer = shard_module(model, list(model.blocks), layout, build_mesh(layout, "cpu"))
-    if contender.ahead:
-        model._set_unshard_async_op(True)  # type: ignore[operator]
     return ShardedEngine(model, job, lambda is_last: synchronizer.begin_microstep(is_last=is_last))
 
 
