@@ -43,9 +43,13 @@ def refusal(job: TrainJob) -> str:
         return str(caught.value)
 
 
-def losses(job: TrainJob) -> dict[int, float]:
+def metrics(job: TrainJob) -> list[dict[str, Any]]:
     lines = (job.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return {r["step"]: r["loss"] for r in map(json.loads, lines) if r["event"] == "step"}
+    return [json.loads(line) for line in lines]
+
+
+def losses(job: TrainJob) -> dict[int, float]:
+    return {r["step"]: r["loss"] for r in metrics(job) if r["event"] == "step"}
 
 
 def job_of(
@@ -116,6 +120,29 @@ def test_a_run_goes_on_with_other_ranks_and_other_groups(
         run_ranks(world, train_until, job, until, ranks_per_node=per_node, start_group=False)
     assert losses(job) == pytest.approx(losses(alone), rel=1e-4)
     assert sorted(losses(job)) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_goes_on_from_the_memory_of_its_nodes(
+    inputs: tuple[Artifact, Artifact], tmp_path: Path
+) -> None:
+    changes: dict[str, Any] = {"checkpoint_every": None, "evaluate_every": None}
+    alone = tiny_job(inputs, tmp_path / "alone", **changes)
+    train_model(alone)
+    job = job_of(
+        inputs,
+        tmp_path / "copied",
+        ParallelSpec(partition_group=2),
+        copy_to_memory_every=1,
+        **changes,
+    )
+    run_ranks(4, train_until, job, 3, ranks_per_node=2, start_group=False)
+    assert not list((job.folder / "checkpoints").glob("step-*"))
+    run_ranks(4, train, job, ranks_per_node=2, start_group=False)
+    starts = [r["resumed_step"] for r in metrics(job) if r["event"] == "start"]
+    assert starts == [0, 3]
+    assert losses(job) == pytest.approx(losses(alone), rel=1e-4)
+    run = (job.folder / "checkpoints" / "run-id").read_text(encoding="utf-8")
+    assert not Path(f"/dev/shm/hunmin-{run}").exists()
 
 
 def train_until(job: TrainJob, step: int) -> None:

@@ -82,7 +82,8 @@ def write_memory_file(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[
         StageFailedError: The file cannot be written for another reason.
     """
     names = _in_order(tensors)
-    draft = path.with_name(f".{path.name}.tmp")
+    # Ranks that count as several nodes may share one memory: each has a draft of its own.
+    draft = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     with explain_failed_write(path):
         try:
             with draft.open("wb") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -130,12 +131,17 @@ def test_bash_reads_the_script(script: str, tmp_path: Path) -> None:
     subprocess.run(["bash", "-n", str(path)], check=True)
 
 
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="no shellcheck on this machine")
+SHELLCHECK = shutil.which(
+    "shellcheck", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+)
+
+
+@pytest.mark.skipif(SHELLCHECK is None, reason="no shellcheck on this machine")
 def test_shellcheck_has_nothing_to_say(script: str, tmp_path: Path) -> None:
     path = tmp_path / "train.sbatch"
     path.write_text(script, encoding="utf-8")
     # SC2016 asks whether a $ in single quotes, here one of the user's, is meant.
-    command = ["shellcheck", "--exclude=SC2016", str(path)]
+    command = [str(SHELLCHECK), "--exclude=SC2016", str(path)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
 
