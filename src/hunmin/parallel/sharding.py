@@ -25,6 +25,8 @@ from hunmin.parallel.collectives.meter import CommunicationMeter
 from hunmin.parallel.layout import Layout
 from hunmin.parallel.mesh import data_mesh
 
+_TAKES_UNUSED_PARAMETERS = hasattr(FSDPModule, "set_reduce_scatter_unused_params")
+
 
 @dataclass(frozen=True)
 class ShardingOptions:
@@ -111,7 +113,7 @@ def explain_unused_parameters() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if "must match the size of tensor" not in str(error):
+        if _TAKES_UNUSED_PARAMETERS or "must match the size of tensor" not in str(error):
             raise
         raise InputError(
             "a parameter is used in one microbatch and not in another",
@@ -180,5 +182,5 @@ def _give_zeros_to_unused_parameters(root: FSDPModule) -> None:
 
     torch can do that from 2.13 on; before, `explain_unused_parameters` says what is wrong.
     """
-    if hasattr(root, "set_reduce_scatter_unused_params"):
+    if _TAKES_UNUSED_PARAMETERS:
         root.set_reduce_scatter_unused_params(True)
