@@ -9,16 +9,21 @@ rank starts worker processes meanwhile, which a process group would not survive.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from hunmin.core.logs import world_size
+from hunmin.core.logs import rank, world_size
 from hunmin.pipeline.stages import STAGES, Stage
 
+logger = logging.getLogger(__name__)
+
 _KEY = "hunmin/next-stage/{}"
+_LEFT = "hunmin/left/{}"
 _END = "end"
 _PATIENCE = timedelta(days=30)
+_SECONDS_TO_LEAVE = 60
 
 
 @dataclass
@@ -39,8 +44,15 @@ class Leader:
         self._tell(stage.name)
 
     def end(self) -> None:
-        """Tell the other ranks that there is nothing more to do."""
+        """Tell the other ranks that there is nothing more to do, and see them off.
+
+        Note:
+            Without torchrun the store lives in this process: who has not read the end when it goes
+            would take it for a failure.
+        """
         self._tell(_END)
+        if world_size() > 1:
+            _see_off([_LEFT.format(number) for number in range(1, world_size())])
 
     def _tell(self, name: str) -> None:
         if world_size() == 1:
@@ -49,6 +61,17 @@ class Leader:
 
         meeting_place().set(_KEY.format(self._told), name)
         self._told += 1
+
+
+def _see_off(keys: list[str]) -> None:
+    from torch.distributed import DistError
+
+    from hunmin.parallel.world import meeting_place
+
+    try:
+        meeting_place().wait(keys, timedelta(seconds=_SECONDS_TO_LEAVE))
+    except DistError as error:
+        logger.warning("not every rank was heard of at the end of the run: %s", error)
 
 
 def follow(take_part: Callable[[Stage], None]) -> None:
@@ -68,6 +91,7 @@ def follow(take_part: Callable[[Stage], None]) -> None:
         meeting_place().wait([key], _PATIENCE)
         name = meeting_place().get(key).decode()
         if name == _END:
+            meeting_place().set(_LEFT.format(rank()), "")
             return
         take_part(STAGES[name])
         number += 1
