@@ -1,0 +1,34 @@
+"""What the training software does with the hardware: the constants that are its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hunmin.parallel.collectives.volume import Backend
+
+
+@dataclass(frozen=True)
+class Software:
+    """One way in which the same layout can be programmed.
+
+    Args:
+        name: Key in the catalogue.
+        title: For people.
+        gather_unit: What one collective carries: all parameters of a block, or one matrix.
+        overlap: Share of a collective that runs beside the computation, 0 to 1; the rest is
+            waited for, whatever there is to compute.
+        fused: Share of the passes over memory between matrix products that fused kernels save.
+        attention_share: Rate of fused attention relative to large matrix products.
+        backend: What carries messages.
+        origin: Where the constants come from.
+    """
+
+    name: str
+    title: str
+    gather_unit: Literal["block", "matrix"] = "block"
+    overlap: float = 1.0
+    fused: float = 0.0
+    attention_share: float = 0.6
+    backend: Backend = "nccl"
+    origin: str = ""
