@@ -25,8 +25,8 @@ _FEEDFORWARD_PASSES = 4
 """The same for the inner state of the feed-forward layer."""
 _SCORE_PASSES = 8
 """Times that plain attention reads or writes the score matrix, forward."""
-_LOGIT_PASSES = 8
-"""Times that the loss reads or writes the logits, forward and backward."""
+_LOGIT_BYTES = 28
+"""Bytes that the loss moves for each logit, there and back: to float32, softmax, gradient."""
 _BACKWARD = 2.0
 """Backward over forward, of operations and bytes."""
 _FUSED_ATTENTION_BACKWARD = 2.5
@@ -78,8 +78,7 @@ class Compute:
         tensor = self.strategy.layout.tensor
         products = 3 * self._product(self.shape.width, self.shape.vocab_size // tensor)
         logits = self.tokens * self.shape.vocab_size / tensor
-        passes = logits * self.strategy.precision_bytes * _LOGIT_PASSES
-        return products + passes / self.device.memory_bandwidth
+        return products + logits * _LOGIT_BYTES / self.device.memory_bandwidth
 
     def optimizer_seconds(self, parameters_of_rank: float) -> float:
         """Return the seconds of AdamW on the parameters that a rank keeps."""

@@ -46,6 +46,7 @@ class StepCosts:
         outside: Embeddings, output matrix and loss; its forward is the loss, there and back.
         optimizer: The update of this rank's part.
         overlap: Share of a collective that runs beside the computation.
+        interference: How much longer a computation takes beside a collective.
     """
 
     blocks: int
@@ -53,6 +54,7 @@ class StepCosts:
     outside: UnitCosts
     optimizer: float
     overlap: float
+    interference: float = 0.0
 
 
 def derive_costs(
@@ -80,6 +82,7 @@ def derive_costs(
         outside=_outside(compute, network),
         optimizer=compute.optimizer_seconds(kept / layout.tensor / layout.partition_group),
         overlap=software.overlap,
+        interference=software.interference,
     )
 
 

@@ -18,6 +18,7 @@ class Software:
         gather_unit: What one collective carries: all parameters of a block, or one matrix.
         overlap: Share of a collective that runs beside the computation, 0 to 1; the rest is
             waited for, whatever there is to compute.
+        interference: How much longer a computation takes while a collective runs beside it.
         fused: Share of the passes over memory between matrix products that fused kernels save.
         attention_share: Rate of fused attention relative to large matrix products.
         backend: What carries messages.
@@ -28,6 +29,7 @@ class Software:
     title: str
     gather_unit: Literal["block", "matrix"] = "block"
     overlap: float = 1.0
+    interference: float = 0.0
     fused: float = 0.0
     attention_share: float = 0.6
     backend: Backend = "nccl"

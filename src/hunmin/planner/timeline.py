@@ -102,9 +102,12 @@ class Timeline:
 
     Args:
         overlap: Share of a collective that runs beside the computation.
+        interference: How much longer a computation takes while the network is busy: both need the
+            device's cores and memory. 0.2 is a fifth longer.
     """
 
     overlap: float
+    interference: float = 0.0
     events: list[Event] = field(default_factory=list)
     boundaries: list[float] = field(default_factory=list)
     """When the computation of each microstep ended."""
@@ -143,10 +146,15 @@ class Timeline:
         return self._send("gather", visit.block, ready, seconds) if seconds > 0 else 0.0
 
     def _compute(self, visit: Visit, start: float) -> None:
-        middle = start + visit.computing
+        middle = start + self._slowed(visit.computing, start)
         self.computed = middle + visit.tensor
         self._note("compute", visit.kind, visit.block, start, middle)
         self._note("compute", "tensor", visit.block, middle, self.computed)
+
+    def _slowed(self, seconds: float, start: float) -> float:
+        """Return how long a computation takes beside what the network still has to carry."""
+        both = min(max(0.0, self.sent - start), seconds * (1 + self.interference))
+        return seconds + both * self.interference / (1 + self.interference)
 
     def _leave(self, visit: Visit) -> None:
         done = self.computed
@@ -178,7 +186,7 @@ def simulate(costs: StepCosts, strategy: Strategy, microsteps: int) -> Timeline:
     Returns:
         The time line, without the update.
     """
-    line = Timeline(costs.overlap)
+    line = Timeline(costs.overlap, costs.interference)
     for number in range(microsteps):
         is_last = number == microsteps - 1
         visits = visits_of_microstep(
