@@ -1,0 +1,1 @@
+"""Published training speeds against what the planner predicts."""
