@@ -47,6 +47,7 @@ class StepCosts:
         optimizer: The update of this rank's part.
         overlap: Share of a collective that runs beside the computation.
         interference: How much longer a computation takes beside a collective.
+        reduction_overlap: Share of a reduction of gradients that does; None is `overlap`.
     """
 
     blocks: int
@@ -55,6 +56,7 @@ class StepCosts:
     optimizer: float
     overlap: float
     interference: float = 0.0
+    reduction_overlap: float | None = None
 
 
 def derive_costs(
@@ -83,6 +85,7 @@ def derive_costs(
         optimizer=compute.optimizer_seconds(kept / layout.tensor / layout.partition_group),
         overlap=software.overlap,
         interference=software.interference,
+        reduction_overlap=software.reduction_overlap,
     )
 
 

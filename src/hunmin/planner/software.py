@@ -18,6 +18,8 @@ class Software:
         gather_unit: What one collective carries: all parameters of a block, or one matrix.
         overlap: Share of a collective that runs beside the computation, 0 to 1; the rest is
             waited for, whatever there is to compute.
+        reduction_overlap: The same share for reductions of gradients, where it is another: 0 for
+            software that reduces in the open. None is `overlap`.
         interference: How much longer a computation takes while a collective runs beside it.
         fused: Share of the passes over memory between matrix products that fused kernels save.
         attention_share: Rate of fused attention relative to large matrix products.
@@ -29,6 +31,7 @@ class Software:
     title: str
     gather_unit: Literal["block", "matrix"] = "block"
     overlap: float = 1.0
+    reduction_overlap: float | None = None
     interference: float = 0.0
     fused: float = 0.0
     attention_share: float = 0.6

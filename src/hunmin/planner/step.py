@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hunmin.planner.cluster import Cluster
-from hunmin.planner.costs import derive_costs
+from hunmin.planner.costs import StepCosts, derive_costs
 from hunmin.planner.shape import ModelShape
 from hunmin.planner.software import Software
 from hunmin.planner.strategy import Strategy
@@ -71,7 +71,19 @@ def step_time(
     Returns:
         The step; every rank is taken to be as fast as the others.
     """
-    costs = derive_costs(shape, strategy, cluster, software)
+    return assemble_step(derive_costs(shape, strategy, cluster, software), strategy)
+
+
+def assemble_step(costs: StepCosts, strategy: Strategy) -> StepTime:
+    """Put a step together from what its parts cost, wherever these figures come from.
+
+    Args:
+        costs: Seconds of each part.
+        strategy: Microsteps, prefetch, resharding, one hop or two, pipeline.
+
+    Returns:
+        The step.
+    """
     simulated = min(strategy.microsteps, _SIMULATED)
     line = simulate(costs, strategy, simulated)
     total = _spend(line, 0.0, line.end)

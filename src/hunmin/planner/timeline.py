@@ -104,10 +104,13 @@ class Timeline:
         overlap: Share of a collective that runs beside the computation.
         interference: How much longer a computation takes while the network is busy: both need the
             device's cores and memory. 0.2 is a fifth longer.
+        reduction_overlap: Share of a reduction of gradients that runs beside the computation; None
+            is `overlap`.
     """
 
     overlap: float
     interference: float = 0.0
+    reduction_overlap: float | None = None
     events: list[Event] = field(default_factory=list)
     boundaries: list[float] = field(default_factory=list)
     """When the computation of each microstep ended."""
@@ -158,10 +161,11 @@ class Timeline:
 
     def _leave(self, visit: Visit) -> None:
         done = self.computed
+        hidden = self.overlap if self.reduction_overlap is None else self.reduction_overlap
         for kind, seconds in visit.leaving:
-            beside = self._send(kind, visit.block, done, self.overlap * seconds)
-            if self.overlap < 1 and seconds > 0:
-                self.computed = self._send(kind, visit.block, beside, (1 - self.overlap) * seconds)
+            beside = self._send(kind, visit.block, done, hidden * seconds)
+            if hidden < 1 and seconds > 0:
+                self.computed = self._send(kind, visit.block, beside, (1 - hidden) * seconds)
 
     def _send(self, kind: Kind, block: int, ready: float, seconds: float) -> float:
         start = max(self.sent, ready)
@@ -186,7 +190,7 @@ def simulate(costs: StepCosts, strategy: Strategy, microsteps: int) -> Timeline:
     Returns:
         The time line, without the update.
     """
-    line = Timeline(costs.overlap, costs.interference)
+    line = Timeline(costs.overlap, costs.interference, costs.reduction_overlap)
     for number in range(microsteps):
         is_last = number == microsteps - 1
         visits = visits_of_microstep(
