@@ -13,6 +13,7 @@ tensor parallelism `tensor` neighbours hold slices of the same shard.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from hunmin.core.errors import InputError
@@ -124,7 +125,7 @@ def derive_layout(
 
 
 def _smallest_dividing_group(data_ranks: int, per_node: int, smallest: int) -> int:
-    fitting = [size for size in _possible_groups(data_ranks, per_node) if size >= smallest]
+    fitting = [size for size in possible_groups(data_ranks, per_node) if size >= smallest]
     if not fitting:
         raise InputError(
             "the model does not fit the memory of all devices together",
@@ -136,8 +137,18 @@ def _smallest_dividing_group(data_ranks: int, per_node: int, smallest: int) -> i
     return fitting[0]
 
 
-def _possible_groups(data_ranks: int, per_node: int) -> list[int]:
-    divisors = [size for size in range(1, data_ranks + 1) if data_ranks % size == 0]
+def possible_groups(data_ranks: int, per_node: int) -> list[int]:
+    """Return the sizes that partition groups may have, in ascending order.
+
+    Args:
+        data_ranks: Data-parallel ranks of all nodes.
+        per_node: Those of one node.
+
+    Returns:
+        Divisors of `data_ranks` that divide a node or are whole nodes.
+    """
+    small = [size for size in range(1, math.isqrt(data_ranks) + 1) if data_ranks % size == 0]
+    divisors = sorted({*small, *(data_ranks // size for size in small)})
     return [size for size in divisors if per_node % size == 0 or size % per_node == 0]
 
 
@@ -161,7 +172,7 @@ def _check_tensor(n: int, k: int, t: int) -> None:
 
 def _check_partition_group(layout: Layout) -> None:
     p, per_node = layout.partition_group, layout.ranks_per_node // layout.tensor
-    possible = _possible_groups(layout.data_ranks, per_node)
+    possible = possible_groups(layout.data_ranks, per_node)
     if p not in possible:
         raise InputError(
             "partition groups must share out the ranks evenly and lie on whole nodes",

@@ -1,0 +1,100 @@
+"""How short a step can be at best, without a time line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hunmin.planner.cluster import Cluster
+from hunmin.planner.costs import StepCosts, derive_costs
+from hunmin.planner.shape import ModelShape
+from hunmin.planner.software import Software
+from hunmin.planner.strategy import Strategy
+
+
+@dataclass
+class Bounds:
+    """Least seconds of steps of one model on one cluster; costs are worked out once.
+
+    Args:
+        shape: The model.
+        cluster: Devices and links.
+        software: Constants of the program.
+    """
+
+    shape: ModelShape
+    cluster: Cluster
+    software: Software
+    _costs: dict[tuple[object, ...], StepCosts] = field(default_factory=dict)
+
+    def least_seconds(self, strategy: Strategy) -> float:
+        """Return seconds that no step of a strategy falls short of.
+
+            sending                                                one network
+            computing + tensor + what never overlaps + interference    one device
+
+        Args:
+            strategy: One pipeline stage.
+
+        Returns:
+            The larger of both, and the update.
+
+        Note:
+            What is hidden behind computing makes it longer by the interference I: h hidden
+            seconds by h I/(1+I). What tensor collectives hide makes nothing longer.
+        """
+        costs = self._costs_of(strategy)
+        computing, tensor = computing_seconds(costs, strategy)
+        sending = sending_seconds(costs, strategy)
+        slower = costs.interference
+        hidden = max(0.0, costs.overlap * sending - tensor)
+        longer = min(hidden, computing * (1 + slower)) * slower / (1 + slower)
+        device = computing + tensor + (1 - costs.overlap) * sending + longer
+        return max(sending, device) + costs.optimizer
+
+    def _costs_of(self, strategy: Strategy) -> StepCosts:
+        layout = strategy.layout
+        key = (
+            layout.partition_group,
+            layout.tensor,
+            layout.hierarchical,
+            strategy.micro_batch,
+            strategy.recompute,
+        )
+        if key not in self._costs:
+            self._costs[key] = derive_costs(self.shape, strategy, self.cluster, self.software)
+        return self._costs[key]
+
+
+def computing_seconds(costs: StepCosts, strategy: Strategy) -> tuple[float, float]:
+    """Return the seconds of a step's computing and of its tensor collectives.
+
+    Args:
+        costs: Seconds of each part.
+        strategy: Whose microsteps count.
+
+    Returns:
+        Undisturbed computing without the update; collectives between tensor ranks.
+    """
+    block = costs.block
+    computing = costs.blocks * (block.forward + block.backward) + costs.outside.forward
+    tensor = costs.blocks * (block.tensor_forward + block.tensor_backward)
+    return strategy.microsteps * computing, strategy.microsteps * tensor
+
+
+def sending_seconds(costs: StepCosts, strategy: Strategy) -> float:
+    """Return the seconds in which the network is busy, hidden or not.
+
+    Args:
+        costs: Seconds of each part.
+        strategy: Microsteps, resharding, one hop or two.
+
+    Returns:
+        Gathers, scatters and all-reduces of a step.
+    """
+    block, outside = costs.block, costs.outside
+    gathers = 2 if strategy.reshard_after_forward else 1
+    each = costs.blocks * (gathers * block.gather + block.scatter)
+    each += outside.gather + outside.scatter
+    synchronised = 1 if strategy.layout.two_hop else strategy.microsteps
+    once = costs.blocks * block.all_reduce + outside.all_reduce
+    return strategy.microsteps * each + synchronised * once

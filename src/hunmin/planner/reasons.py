@@ -1,0 +1,184 @@
+"""Why one strategy is slower than another: the parts of their steps, compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+
+from hunmin.core.units import format_bytes
+from hunmin.planner.bounds import computing_seconds
+from hunmin.planner.costs import derive_costs
+from hunmin.planner.prediction import Prediction
+
+_SAME = 0.01
+"""Steps that differ by less than this are equally fast."""
+_WORTH_SAYING = 0.2
+"""Of everything that takes longer, the share that a part must have to be named."""
+_EXPOSED = {"gather": "gathers", "scatter": "scatters", "all_reduce": "all-reduces"}
+
+
+def explain_loss(loser: Prediction, best: Prediction) -> str:
+    """Say why a strategy loses against the best one.
+
+    Args:
+        loser: The strategy; it need not fit.
+        best: The best one, of the same model and cluster.
+
+    Returns:
+        One line: the parts of its step that take longer, as shares of the best step.
+    """
+    if not loser.fits:
+        return explain_memory(loser)
+    missed = _missed_batch(loser, best)
+    ours, theirs = step_parts(loser), step_parts(best)
+    change = {part: (ours[part] - theirs[part]) / best.seconds_per_token for part in ours}
+    total = sum(change.values())
+    if total < _SAME:
+        return missed or _explain_tie(loser, best, total)
+    longer = sum(max(0.0, share) for share in change.values())
+    named = sorted(change, key=lambda part: -change[part])
+    named = [part for part in named if change[part] >= _WORTH_SAYING * longer]
+    parts = [_SAYING[part](loser, f"{change[part]:+.1%}") for part in named]
+    return "; ".join([*([missed] if missed else []), *parts, *_gains(total, longer)])
+
+
+def explain_memory(prediction: Prediction) -> str:
+    """Say what fills the memory of a device.
+
+    Args:
+        prediction: A strategy that does not fit.
+
+    Returns:
+        One line: bytes needed, bytes there are, the largest part.
+    """
+    memory, device = prediction.memory, prediction.cluster.device.memory
+    parts = {
+        name: value for name, value in asdict(memory).items() if isinstance(value, (int, float))
+    }
+    largest = max(parts, key=lambda name: parts[name])
+    return (
+        f"memory: {format_bytes(memory.total)} of {format_bytes(device)}, "
+        f"{format_bytes(parts[largest])} of it {largest.replace('_', ' ')}"
+    )
+
+
+def step_parts(prediction: Prediction) -> Mapping[str, float]:
+    """Take a step apart into what can be compared with another one.
+
+    Args:
+        prediction: Any.
+
+    Returns:
+        Seconds of the cluster for a token, which add up to those of the step: undisturbed
+        computing, what is computed again, how much longer it takes beside collectives, waiting by
+        the kind of collective, the update, the bubble.
+    """
+    step, strategy = prediction.step, prediction.strategy
+    again = _computing_again(prediction)
+    undisturbed = _undisturbed(prediction)
+    computed = sum(seconds for kind, seconds in step.computing.items() if kind != "tensor")
+    parts = {
+        "computing": undisturbed - again,
+        "recomputing": again,
+        "interference": computed - undisturbed,
+        "tensor": step.computing.get("tensor", 0.0),
+        **{kind: step.exposed.get(kind, 0.0) for kind in _EXPOSED},
+        "optimizer": step.optimizer,
+        "bubble": step.bubble,
+    }
+    tokens = strategy.rows_per_step * prediction.shape.context
+    return {part: seconds / tokens for part, seconds in parts.items()}
+
+
+def _undisturbed(prediction: Prediction) -> float:
+    strategy = prediction.strategy
+    costs = derive_costs(prediction.shape, strategy, prediction.cluster, prediction.software)
+    return computing_seconds(costs, strategy)[0]
+
+
+def _computing_again(prediction: Prediction) -> float:
+    without = replace(prediction, strategy=replace(prediction.strategy, recompute="none"))
+    return _undisturbed(prediction) - _undisturbed(without)
+
+
+# -- in words ------------------------------------------------------------------------------------
+
+
+def _say_computing(loser: Prediction, change: str) -> str:
+    strategy = loser.strategy
+    rows = "1 row" if strategy.micro_batch == 1 else f"{strategy.micro_batch} rows"
+    split = f" split over {strategy.layout.tensor} devices" if strategy.layout.tensor > 1 else ""
+    return f"slower matrix products: {change} of the step, {rows} at a time{split}"
+
+
+def _say_recomputing(loser: Prediction, change: str) -> str:
+    return f"recomputes {loser.strategy.recompute}: {change} computing"
+
+
+def _say_interference(loser: Prediction, change: str) -> str:
+    return f"computing beside collectives: {change} of the step"
+
+
+def _say_tensor(loser: Prediction, change: str) -> str:
+    return (
+        f"waits for the tensor all-reduces between {loser.strategy.layout.tensor} devices: "
+        f"{change} of the step"
+    )
+
+
+def _exposed(kind: str) -> Callable[[Prediction, str], str]:
+    def say(loser: Prediction, change: str) -> str:
+        return (
+            f"exposed communication: {change} of the step, {_EXPOSED[kind]} {_reach(loser, kind)}"
+        )
+
+    return say
+
+
+def _reach(loser: Prediction, kind: str) -> str:
+    layout = loser.strategy.layout
+    if kind == "all_reduce":
+        often = "" if layout.two_hop else " in every microstep"
+        return f"between {layout.replicas} copies{often}"
+    if not layout.spans_nodes:
+        return "within the node"
+    return f"over {layout.nodes_per_group} nodes"
+
+
+_SAYING: Mapping[str, Callable[[Prediction, str], str]] = {
+    "computing": _say_computing,
+    "recomputing": _say_recomputing,
+    "interference": _say_interference,
+    "tensor": _say_tensor,
+    **{kind: _exposed(kind) for kind in _EXPOSED},
+    "optimizer": lambda _, change: f"updates more parameters a device: {change} of the step",
+    "bubble": lambda _, change: f"pipeline stages wait for each other: {change} of the step",
+}
+
+
+def _gains(total: float, longer: float) -> list[str]:
+    """Say what the parts that are shorter give back, where it is worth a word."""
+    won = longer - total
+    return [f"other parts {-won:+.1%}"] if won > _WORTH_SAYING * longer else []
+
+
+def _missed_batch(loser: Prediction, best: Prediction) -> str:
+    ours, theirs = loser.strategy.rows_per_step, best.strategy.rows_per_step
+    if ours == theirs:
+        return ""
+    return f"global batch of {ours} rows instead of {theirs}"
+
+
+def _explain_tie(loser: Prediction, best: Prediction, change: float) -> str:
+    ours, theirs = loser.strategy.layout, best.strategy.layout
+    speed = "equally fast" if abs(change) < 0.0005 else f"{change:+.1%} of the step"
+    if ours.tensor > theirs.tensor:
+        return f"{speed}, but splits matrices over {ours.tensor} devices"
+    if ours.hierarchical > theirs.hierarchical:
+        return f"{speed}, but collectives in two stages"
+    if ours.two_hop < theirs.two_hop:
+        return f"{speed}, but synchronises the copies in every microstep"
+    if ours.partition_group > theirs.partition_group:
+        return f"{speed}, but groups of {ours.partition_group} where {theirs.partition_group} do"
+    needs = f"{format_bytes(loser.memory.total)} instead of {format_bytes(best.memory.total)}"
+    return f"{speed}, but needs {needs}" if loser.memory.total > best.memory.total else speed
