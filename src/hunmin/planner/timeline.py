@@ -160,12 +160,14 @@ class Timeline:
         return seconds + both * self.interference / (1 + self.interference)
 
     def _leave(self, visit: Visit) -> None:
-        done = self.computed
         hidden = self.overlap if self.reduction_overlap is None else self.reduction_overlap
+        # What is waited for goes first: behind the rest it would take the rest's time too.
         for kind, seconds in visit.leaving:
-            beside = self._send(kind, visit.block, done, hidden * seconds)
             if hidden < 1 and seconds > 0:
-                self.computed = self._send(kind, visit.block, beside, (1 - hidden) * seconds)
+                exposed = (1 - hidden) * seconds
+                self.computed = self._send(kind, visit.block, self.computed, exposed)
+        for kind, seconds in visit.leaving:
+            self._send(kind, visit.block, self.computed, hidden * seconds)
 
     def _send(self, kind: Kind, block: int, ready: float, seconds: float) -> float:
         start = max(self.sent, ready)
