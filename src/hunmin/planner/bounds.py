@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hunmin.planner.cluster import Cluster
@@ -45,11 +46,12 @@ class Bounds:
         costs = self._costs_of(strategy)
         computing, tensor = computing_seconds(costs, strategy)
         sending = sending_seconds(costs, strategy)
+        open_seconds = _never_hidden(costs, sending)
         slower = costs.interference
-        hidden = max(0.0, costs.overlap * sending - tensor)
+        hidden = max(0.0, sum(sending.values()) - open_seconds - tensor)
         longer = min(hidden, computing * (1 + slower)) * slower / (1 + slower)
-        device = computing + tensor + (1 - costs.overlap) * sending + longer
-        return max(sending, device) + costs.optimizer
+        device = computing + tensor + open_seconds + longer
+        return max(sum(sending.values()), device) + costs.optimizer
 
     def _costs_of(self, strategy: Strategy) -> StepCosts:
         layout = strategy.layout
@@ -81,7 +83,7 @@ def computing_seconds(costs: StepCosts, strategy: Strategy) -> tuple[float, floa
     return strategy.microsteps * computing, strategy.microsteps * tensor
 
 
-def sending_seconds(costs: StepCosts, strategy: Strategy) -> float:
+def sending_seconds(costs: StepCosts, strategy: Strategy) -> dict[str, float]:
     """Return the seconds in which the network is busy, hidden or not.
 
     Args:
@@ -89,12 +91,19 @@ def sending_seconds(costs: StepCosts, strategy: Strategy) -> float:
         strategy: Microsteps, resharding, one hop or two.
 
     Returns:
-        Gathers, scatters and all-reduces of a step.
+        Seconds of a step by the kind of collective.
     """
-    block, outside = costs.block, costs.outside
+    block, outside, microsteps = costs.block, costs.outside, strategy.microsteps
     gathers = 2 if strategy.reshard_after_forward else 1
-    each = costs.blocks * (gathers * block.gather + block.scatter)
-    each += outside.gather + outside.scatter
-    synchronised = 1 if strategy.layout.two_hop else strategy.microsteps
-    once = costs.blocks * block.all_reduce + outside.all_reduce
-    return strategy.microsteps * each + synchronised * once
+    synchronised = 1 if strategy.layout.two_hop else microsteps
+    return {
+        "gather": microsteps * (costs.blocks * gathers * block.gather + outside.gather),
+        "scatter": microsteps * (costs.blocks * block.scatter + outside.scatter),
+        "all_reduce": synchronised * (costs.blocks * block.all_reduce + outside.all_reduce),
+    }
+
+
+def _never_hidden(costs: StepCosts, sending: Mapping[str, float]) -> float:
+    reductions = costs.overlap if costs.reduction_overlap is None else costs.reduction_overlap
+    reduced = sending["scatter"] + sending["all_reduce"]
+    return (1 - costs.overlap) * sending["gather"] + (1 - reductions) * reduced
