@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from hunmin.parallel.layout import Layout
+from hunmin.planner.catalogue.clusters import find_cluster
 from hunmin.planner.cluster import Cluster
 from hunmin.planner.shape import ModelShape
 from hunmin.planner.strategy import Strategy
-from planner_validation.clusters import build_cluster
 from planner_validation.conventions import Convention
 
 Metric = Literal[
@@ -28,7 +28,7 @@ class Point:
         row: Line of the CSV; 0 if it is in none.
         place: Position in its group, from 0, in the order of the CSV.
         shape: The model.
-        cluster_name: `kind:nodes` or `kind:nodes@rateGbps`.
+        cluster_name: For `find_cluster`: `p4d:64`, `dgx-2:24@100Gbps`.
         strategy: How it was trained; see `fits_rule`.
         software: Key of a software stack.
         metric: What was published.
@@ -67,7 +67,7 @@ class Point:
     @property
     def cluster(self) -> Cluster:
         """The cluster it ran on."""
-        return build_cluster(self.cluster_name)
+        return find_cluster(self.cluster_name)
 
     @property
     def micro_batches(self) -> tuple[int, ...]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
+from hunmin.planner.catalogue.clusters import find_cluster
 from hunmin.planner.shape import ModelShape
 from hunmin.planner.strategy import Strategy
-from planner_validation.clusters import DEVICES, NODES
 from planner_validation.conventions import EIGHT_N, MEGATRON_HARDWARE, PEAKS
 from planner_validation.point import Point
 from planner_validation.rows import Row, assumptions
@@ -18,7 +17,10 @@ STATE_BYTES, STATE_SHARE = 16, 0.55
 """Of a parameter with mixed precision and Adam; share of the memory that they may take (rule
 `mics_group`)."""
 OPEN_MICROSTEPS = 4
-MICS_EFFICIENCY, ZERO_EFFICIENCY = 0.994, 0.72
+ON_512 = {"mics": 170.0, "deepspeed": 62.0}
+"""TFLOPS of the 100B model on 512 GPUs, from which those on 128 follow."""
+SPEEDUP_OF = 141.0
+"""TFLOPS of the 30B model with MiCS, from which those with ZeRO-3 follow."""
 
 
 def smallest_group(shape: ModelShape, memory: int, per_node: int) -> int:
@@ -47,6 +49,7 @@ def zero_against_bandwidth(row: Row) -> list[Point]:
         reduce_bytes=2,
     )
     names = ["rows_512", "plain_attention", "hardware_flops", "one_microstep", "dgx2_bandwidth"]
+    names += ["reduce_half"]
     return [
         Point(
             group="ZeRO-3 against bandwidth",
@@ -65,11 +68,24 @@ def zero_against_bandwidth(row: Row) -> list[Point]:
     ]
 
 
-def _amazon_point(row: Row, group: str, cluster: str, gpus: int, **changes: Any) -> Point:
-    """Return a point of MiCS or ZeRO-3 of which only size, GPUs and throughput are published."""
+def _amazon_point(
+    row: Row,
+    group: str,
+    run: tuple[str, int, str],
+    value: float,
+    *,
+    is_derived: bool = False,
+    because: tuple[str, ...] = (),
+) -> Point:
+    """Return a point of MiCS or ZeRO-3 of which only size, GPUs and throughput are published.
+
+    `run` has the cluster, the number of GPUs and the software.
+    """
+    cluster, gpus, software = run
+    node = find_cluster(cluster)
     shape = shape_of_size(row["model"], float(row["params_b"]) * 1e9, int(row["seq_len"] or 2048))
-    is_mics, per_node = changes["software"] == "mics", NODES[cluster].devices
-    group_size = smallest_group(shape, DEVICES[NODES[cluster].device].memory, per_node)
+    is_mics, per_node = software == "mics", node.devices_per_node
+    group_size = smallest_group(shape, node.device.memory, per_node)
     sharing, zero = mics_layout(gpus, per_node, group_size), zero_layout(gpus, per_node)
     strategy = Strategy(
         layout=sharing if is_mics else zero,
@@ -80,6 +96,7 @@ def _amazon_point(row: Row, group: str, cluster: str, gpus: int, **changes: Any)
         reduce_bytes=2,
     )
     names = ["shape_rule", "fit", "four_microsteps", "hardware_flops", "plain_attention"]
+    names += ["reduce_half"]
     names += ["mics_group", "staged"] if is_mics else []
     names += [] if row["seq_len"] else ["context_2048"]
     return Point(
@@ -89,13 +106,15 @@ def _amazon_point(row: Row, group: str, cluster: str, gpus: int, **changes: Any)
         shape=shape,
         cluster_name=f"{cluster}:{gpus // per_node}",
         strategy=strategy,
+        software=software,
         metric="tflops_per_gpu",
+        value=value,
         convention=MEGATRON_HARDWARE,
         peak=PEAKS["A100"],
+        is_derived=is_derived,
         fits_rule=True,
         fits_layout=sharing,
-        assumptions=texts(*names, *changes.pop("because", ())),
-        **changes,
+        assumptions=texts(*names, *because),
     )
 
 
@@ -103,26 +122,22 @@ def mics(row: Row) -> list[Point]:
     """Build the point of a row of the MiCS blog; scaling rows give the run on 128 GPUs."""
     cluster = row["cluster"].split(".")[0]
     software = "mics" if row["system"] == "MiCS" else "deepspeed"
-    gpus, value = row["n_gpus"], row.value
-    because: tuple[str, ...] = ()
-    is_derived = row["metric"] == "weak_scaling_efficiency_pct"
-    if is_derived:
-        gpus, because = "128", ("derived_scaling",)
-        value = 170 / MICS_EFFICIENCY if software == "mics" else 62 / ZERO_EFFICIENCY
-    if row["metric"].endswith("_min"):
-        because = ("minimum",)
-    changes = {"software": software, "value": value, "is_derived": is_derived}
-    return [_amazon_point(row, "MiCS", cluster, int(gpus), because=because, **changes)]
+    if row["metric"] == "weak_scaling_efficiency_pct":
+        value, run = ON_512[software] / (row.value / 100), (cluster, 128, software)
+        names = ("derived_scaling",)
+        return [_amazon_point(row, "MiCS", run, value, is_derived=True, because=names)]
+    because = ("minimum",) if row["metric"].endswith("_min") else ()
+    run = (cluster, row.gpus, software)
+    return [_amazon_point(row, "MiCS", run, row.value, because=because)]
 
 
 def sagemaker(row: Row) -> list[Point]:
     """Build the point of a 30B run; the speed-up gives the run with ZeRO-3."""
-    if row["metric"] == "speedup_pct":
-        zero = {"software": "deepspeed", "value": 141 / (1 + row.value / 100), "is_derived": True}
-        because = ("derived_speedup",)
-        return [_amazon_point(row, "SageMaker", "p4d", row.gpus, because=because, **zero)]
-    mics = {"software": "mics", "value": row.value}
-    return [_amazon_point(row, "SageMaker", "p4d", row.gpus, **mics)]
+    if row["metric"] != "speedup_pct":
+        return [_amazon_point(row, "SageMaker", ("p4d", row.gpus, "mics"), row.value)]
+    value, because = SPEEDUP_OF / (1 + row.value / 100), ("derived_speedup",)
+    run = ("p4d", row.gpus, "deepspeed")
+    return [_amazon_point(row, "SageMaker", run, value, is_derived=True, because=because)]
 
 
 def bloomberg(row: Row) -> list[Point]:
@@ -149,6 +164,8 @@ def bloomberg(row: Row) -> list[Point]:
             peak=PEAKS["A100"],
             fits_rule=True,
             rows_per_rank=int(row["global_batch"]) // row.gpus,
-            assumptions=texts("bloomberg_batch", "fit", "bloomberg_staged", "plain_attention"),
+            assumptions=texts(
+                "bloomberg_batch", "fit", "bloomberg_staged", "plain_attention", "reduce_half"
+            ),
         )
     ]

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from hunmin.core.errors import InputError
 from hunmin.parallel.layout import Layout
 from hunmin.planner.strategy import Recompute, Strategy
-from planner_validation.clusters import NODES
 from planner_validation.conventions import MEGATRON_HARDWARE, PALM, PEAKS, SIX_N
 from planner_validation.point import Point
 from planner_validation.rows import Row
@@ -29,6 +28,7 @@ def foundry(row: Row) -> list[Point]:
     if found is None:
         raise InputError("unknown settings", where=f"line {row.number}", given=row["system"])
     cluster = _FOUNDRY_CLUSTERS[row["cluster"]]
+    kind = row["cluster"].split()[0].removeprefix("8x")
     device = "H100" if cluster == "h100-roce" else "A100"
     is_pure = cluster == "a100-40gb-roce" or (device == "A100" and row["model"] == "MPT-70b")
     strategy = Strategy(
@@ -44,7 +44,7 @@ def foundry(row: Row) -> list[Point]:
     return [
         Point(
             group=f"llm-foundry {device}",
-            label=f"{row['model']}, {row.gpus} {NODES[cluster].device}, {row['micro_batch']} rows",
+            label=f"{row['model']}, {row.gpus} {kind}, {row['micro_batch']} rows",
             row=row.number,
             shape=known_shape(row["model"], int(row["seq_len"])),
             cluster_name=f"{cluster}:{row.gpus // 8}",
@@ -76,7 +76,7 @@ def ibm(row: Row) -> list[Point]:
     names = ["one_microstep", "ibm_reduce"]
     names += ["ibm_hsdp"] if group == 8 else []
     names += ["ibm_selective"] if again == "selective" else []
-    cluster = f"p4de:{row.gpus // 8}" if device == "A100" else f"dgx-h100:{row.gpus // 8}@800Gbps"
+    cluster = f"ibm-{device.lower()}:{row.gpus // 8}"
     return [
         _tokens_point(
             row, "IBM/Meta FSDP", f"{row.gpus} {device}", cluster, device, strategy, names

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from hunmin.core.errors import InputError
+from hunmin.planner.shape import gpt2_shape
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -139,10 +140,64 @@ def test_bloomberg_counts_eight_operations_for_each_parameter(points: list[Any])
     assert samples.predicted_value(32.5) == pytest.approx(2048 / 32.5)
 
 
+def test_conventions_are_the_published_formulas(points: list[Any]) -> None:
+    conventions = import_module("planner_validation.conventions")
+    shape = find(points, "175B, 64 A100-80GB").shape
+    layers, width, context, words = shape.layers, shape.width, shape.context, shape.vocab_size
+    bracket = 1 + context / (6 * width) + words / (16 * layers * width)
+    hardware = 96 * layers * width**2 * bracket
+    assert conventions.MEGATRON_HARDWARE.flops(shape, "blocks") == pytest.approx(hardware)
+    bracket = 1 + context / (6 * width) + words / (12 * layers * width)
+    model = 72 * layers * width**2 * bracket
+    for recompute in ("none", "attention"):
+        assert conventions.MEGATRON_HARDWARE.flops(shape, recompute) == pytest.approx(model)
+    assert conventions.SIX_N.flops(shape, "blocks") == 6 * shape.parameters
+
+
+def test_derived_values_follow_from_the_published_ones(points: list[Any]) -> None:
+    for system, efficiency in (("MiCS", 0.994), ("ZeRO-3", 0.72)):
+        small, large = (find(points, f"100B {system}, {gpus} p4d GPUs") for gpus in (128, 512))
+        assert large.value / small.value == pytest.approx(efficiency)
+    mics, zero = (find(points, f"30B {system}, 256 p4d GPUs") for system in ("MiCS", "ZeRO-3"))
+    assert mics.value / zero.value == pytest.approx(1.397)
+
+
+def test_settings_of_llm_foundry_are_the_published_ones(points: list[Any]) -> None:
+    pure = find(points, "MPT-13b, 128 A100-40GB, 16 rows").strategy
+    assert (pure.recompute, pure.reduce_bytes, pure.reshard_after_forward) == ("blocks", 2, True)
+    default = find(points, "MPT-7b, 8 A100-80GB, 6 rows").strategy
+    assert (default.recompute, default.reduce_bytes, default.microsteps) == ("none", 4, 2)
+    large = find(points, "MPT-70b, 64 A100-80GB, 8 rows").strategy
+    assert (large.recompute, large.reduce_bytes) == ("blocks", 2)
+    kept = find(points, "MPT-3b, 512 H100-80GB, 8 rows").strategy
+    assert (kept.reduce_bytes, kept.reshard_after_forward) == (4, False)
+
+
+def test_tokens_a_gpu_are_the_published_ones(points: list[Any]) -> None:
+    for point in points:
+        if point.group == "ZeRO-3 against bandwidth":
+            tokens = point.strategy.rows_per_step * point.shape.context // point.cluster.devices
+            assert f"{tokens // 1024}K tokens" in point.label
+            assert point.strategy.precision == "fp16"
+
+
+def test_stages_hold_whole_layers(points: list[Any]) -> None:
+    for point in points:
+        stages = point.strategy.pipeline * point.strategy.interleaved
+        assert point.shape.layers % stages == 0, point.label
+    assert find(points, "462B, 6144 H100-80GB").strategy.interleaved == 7
+
+
 def test_the_headline_results_are_predicted(validation: ModuleType, points: list[Any]) -> None:
     headlines = [point for point in points if point.group in ("MiCS", "Megatron A100")]
     assert {validation.part(point) for point in headlines} == {"predict"}
     assert {point.value for point in points if point.group == "MiCS"} >= {169, 170, 62}
+    calibrating = [
+        point.label
+        for point in points
+        if validation.part(point) == "calibrate" and point.group in ("BloombergGPT", "SageMaker")
+    ]
+    assert calibrating == ["50.6B MiCS, 512 p4d GPUs", "30B ZeRO-3, 256 p4d GPUs"]
 
 
 def test_each_device_and_network_has_points_to_calibrate(
@@ -170,6 +225,21 @@ def test_mics_groups_follow_the_memory_rule(points: list[Any]) -> None:
         )
     }
     assert list(groups.values()) == [128, 512, 64, 32]
+
+
+def test_the_memory_rule_gives_a_published_group(validation: ModuleType) -> None:
+    """SageMaker's guide has NeoX-20B (44 layers, width 6144) in groups of 16 on p4d."""
+    rule = import_module("planner_validation.sources.deepspeed").smallest_group
+    shape = gpt2_shape("NeoX", layers=44, width=6144, heads=64, vocab_size=50_432, context=2048)
+    assert rule(shape, 40 * 2**30, 8) == 16
+
+
+def test_the_shape_rule_gives_published_shapes(validation: ModuleType) -> None:
+    rule = import_module("planner_validation.shapes").shape_of_size
+    for parameters, layers, width in ((175e9, 96, 12_288), (29.975e9, 48, 7168)):
+        shape = rule("GPT", parameters, 2048)
+        assert (shape.layers, shape.width) == (layers, width)
+        assert shape.parameters == pytest.approx(parameters, rel=0.005)
 
 
 def test_an_open_microbatch_keeps_a_published_batch(points: list[Any]) -> None:
