@@ -64,7 +64,8 @@ class Request:
         cluster: Devices and links.
         software: Constants of the program.
         global_batch_tokens: Tokens of an optimizer step over all devices; None for what GPT-3
-            used for its size nearest to the model, in whole rows for every device.
+            used for its size nearest to the model, rounded to a power of two of rows for every
+            device.
         precision: Of matrix products; None for the first of bf16, fp16 and fp32 that the device
             has.
         attention: Whether the score matrix is stored.
@@ -96,7 +97,8 @@ class Request:
         if self.global_batch_tokens is not None:
             return self.global_batch_tokens // self.shape.context
         wished = default_batch_tokens(self.shape.parameters) / self.shape.context
-        return max(1, round(wished / self.cluster.devices)) * self.cluster.devices
+        each = max(1.0, wished / self.cluster.devices)
+        return 2 ** round(math.log2(each)) * self.cluster.devices
 
     @property
     def used_precision(self) -> Precision:

@@ -17,29 +17,48 @@ _WORTH_SAYING = 0.2
 _EXPOSED = {"gather": "gathers", "scatter": "scatters", "all_reduce": "all-reduces"}
 
 
-def explain_loss(loser: Prediction, best: Prediction) -> str:
+def explain_loss(loser: Prediction, best: Prediction, *, misses_batch: bool = False) -> str:
     """Say why a strategy loses against the best one.
 
     Args:
         loser: The strategy; it need not fit.
         best: The best one, of the same model and cluster.
+        misses_batch: Whether the loser's global batch is too far from the one wished for.
 
     Returns:
         One line: the parts of its step that take longer, as shares of the best step.
     """
     if not loser.fits:
         return explain_memory(loser)
-    missed = _missed_batch(loser, best)
-    ours, theirs = step_parts(loser), step_parts(best)
-    change = {part: (ours[part] - theirs[part]) / best.seconds_per_token for part in ours}
+    if misses_batch:
+        return (
+            f"global batch: {loser.strategy.rows_per_step} rows, {best.strategy.rows_per_step} do"
+        )
+    change = _changes(loser, best)
     total = sum(change.values())
-    if total < _SAME:
-        return missed or _explain_tie(loser, best, total)
-    longer = sum(max(0.0, share) for share in change.values())
-    named = sorted(change, key=lambda part: -change[part])
-    named = [part for part in named if change[part] >= _WORTH_SAYING * longer]
-    parts = [_SAYING[part](loser, f"{change[part]:+.1%}") for part in named]
-    return "; ".join([*([missed] if missed else []), *parts, *_gains(total, longer)])
+    return _explain_tie(loser, best, total) if total < _SAME else _explain_parts(loser, change)
+
+
+def _changes(loser: Prediction, best: Prediction) -> dict[str, float]:
+    """Return what each part takes longer, as a share of the best step."""
+    ours, theirs = step_parts(loser), step_parts(best)
+    return {part: (ours[part] - theirs[part]) / best.seconds_per_token for part in ours}
+
+
+def _explain_parts(loser: Prediction, change: Mapping[str, float]) -> str:
+    grouped = {part: share for part, share in change.items() if part not in _EXPOSED}
+    grouped["exposed"] = sum(change[kind] for kind in _EXPOSED)
+    longer = sum(max(0.0, share) for share in grouped.values())
+    named = sorted(grouped, key=lambda part: -grouped[part])
+    named = [part for part in named if grouped[part] >= _WORTH_SAYING * longer]
+    said = [
+        _say_exposed(loser, change) if part == "exposed" else _SAYING[part](loser, change[part])
+        for part in named
+    ]
+    shorter = sum(grouped.values()) - sum(grouped[part] for part in named)
+    if abs(shorter) > _WORTH_SAYING * longer:
+        said.append(f"everything else {_percent(shorter)}")
+    return "; ".join(said)
 
 
 def explain_memory(prediction: Prediction) -> str:
@@ -104,35 +123,57 @@ def _computing_again(prediction: Prediction) -> float:
 # -- in words ------------------------------------------------------------------------------------
 
 
-def _say_computing(loser: Prediction, change: str) -> str:
+def _percent(share: float) -> str:
+    return f"{share:+.0%}" if abs(share) >= 0.1 else f"{share:+.1%}"
+
+
+def _say_computing(loser: Prediction, change: float) -> str:
     strategy = loser.strategy
     rows = "1 row" if strategy.micro_batch == 1 else f"{strategy.micro_batch} rows"
     split = f" split over {strategy.layout.tensor} devices" if strategy.layout.tensor > 1 else ""
-    return f"slower matrix products: {change} of the step, {rows} at a time{split}"
+    return f"slower matrix products: {_percent(change)} of the step, {rows} at a time{split}"
 
 
-def _say_recomputing(loser: Prediction, change: str) -> str:
-    return f"recomputes {loser.strategy.recompute}: {change} computing"
+def _say_recomputing(loser: Prediction, change: float) -> str:
+    return f"recomputes {loser.strategy.recompute}: {_percent(change)} computing"
 
 
-def _say_interference(loser: Prediction, change: str) -> str:
-    return f"computing beside collectives: {change} of the step"
+def _say_interference(_: Prediction, change: float) -> str:
+    return f"computes slower beside collectives: {_percent(change)} of the step"
 
 
-def _say_tensor(loser: Prediction, change: str) -> str:
-    return (
-        f"waits for the tensor all-reduces between {loser.strategy.layout.tensor} devices: "
-        f"{change} of the step"
-    )
+def _say_tensor(loser: Prediction, change: float) -> str:
+    degree = loser.strategy.layout.tensor
+    return f"waits for tensor all-reduces of {degree} devices: {_percent(change)} of the step"
 
 
-def _exposed(kind: str) -> Callable[[Prediction, str], str]:
-    def say(loser: Prediction, change: str) -> str:
-        return (
-            f"exposed communication: {change} of the step, {_EXPOSED[kind]} {_reach(loser, kind)}"
-        )
+def _say_optimizer(_: Prediction, change: float) -> str:
+    return f"updates more parameters on each device: {_percent(change)} of the step"
 
-    return say
+
+def _say_bubble(_: Prediction, change: float) -> str:
+    return f"pipeline stages wait for each other: {_percent(change)} of the step"
+
+
+_SAYING: Mapping[str, Callable[[Prediction, float], str]] = {
+    "computing": _say_computing,
+    "recomputing": _say_recomputing,
+    "interference": _say_interference,
+    "tensor": _say_tensor,
+    "optimizer": _say_optimizer,
+    "bubble": _say_bubble,
+}
+
+
+def _say_exposed(loser: Prediction, change: Mapping[str, float]) -> str:
+    total = sum(change[kind] for kind in _EXPOSED)
+    ordered = sorted(_EXPOSED, key=lambda kind: -change[kind])
+    kinds = [kind for kind in ordered if change[kind] >= _WORTH_SAYING * total]
+    each = [f"{_EXPOSED[kind]} {_reach(loser, kind)} {_percent(change[kind])}" for kind in kinds]
+    said = f"exposed communication: {_percent(total)} of the step"
+    if len(kinds) == 1:
+        return f"{said}, {_EXPOSED[kinds[0]]} {_reach(loser, kinds[0])}"
+    return f"{said} ({', '.join(each)})"
 
 
 def _reach(loser: Prediction, kind: str) -> str:
@@ -145,33 +186,9 @@ def _reach(loser: Prediction, kind: str) -> str:
     return f"over {layout.nodes_per_group} nodes"
 
 
-_SAYING: Mapping[str, Callable[[Prediction, str], str]] = {
-    "computing": _say_computing,
-    "recomputing": _say_recomputing,
-    "interference": _say_interference,
-    "tensor": _say_tensor,
-    **{kind: _exposed(kind) for kind in _EXPOSED},
-    "optimizer": lambda _, change: f"updates more parameters a device: {change} of the step",
-    "bubble": lambda _, change: f"pipeline stages wait for each other: {change} of the step",
-}
-
-
-def _gains(total: float, longer: float) -> list[str]:
-    """Say what the parts that are shorter give back, where it is worth a word."""
-    won = longer - total
-    return [f"other parts {-won:+.1%}"] if won > _WORTH_SAYING * longer else []
-
-
-def _missed_batch(loser: Prediction, best: Prediction) -> str:
-    ours, theirs = loser.strategy.rows_per_step, best.strategy.rows_per_step
-    if ours == theirs:
-        return ""
-    return f"global batch of {ours} rows instead of {theirs}"
-
-
 def _explain_tie(loser: Prediction, best: Prediction, change: float) -> str:
     ours, theirs = loser.strategy.layout, best.strategy.layout
-    speed = "equally fast" if abs(change) < 0.0005 else f"{change:+.1%} of the step"
+    speed = "equally fast" if abs(change) < 0.0005 else f"{_percent(change)} of the step"
     if ours.tensor > theirs.tensor:
         return f"{speed}, but splits matrices over {ours.tensor} devices"
     if ours.hierarchical > theirs.hierarchical:

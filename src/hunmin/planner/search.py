@@ -52,12 +52,14 @@ class Loser:
         value: Its value.
         prediction: The fastest strategy that has it; the smallest one if none fits.
         reason: Why it loses.
+        also: Values of other dimensions in which it differs from the best.
     """
 
     dimension: str
     value: object
     prediction: Prediction
     reason: str
+    also: Mapping[str, object]
 
     def as_dict(self) -> dict[str, object]:
         """Return plain values for JSON."""
@@ -65,6 +67,7 @@ class Loser:
             "dimension": self.dimension,
             "value": self.value,
             "reason": self.reason,
+            "also": dict(self.also),
             "prediction": self.prediction.as_dict(),
         }
 
@@ -76,8 +79,9 @@ class SearchResult:
     Args:
         request: What was asked for.
         best: The fastest strategy that fits, simpler ones first where it makes no difference.
-        zero3: The best with all ranks in one partition group and flat collectives, also where
-            the request fixes another group; None if none fits.
+        zero3: The best with all ranks in one partition group, flat collectives and no split
+            matrices (as few as fit), also where the request fixes another group; None if none
+            fits.
         by_group: The best strategy of each partition group that fits, by size.
         losers: For every other value of every dimension the best strategy with it, and why it
             loses.
@@ -269,6 +273,9 @@ def _zero3(request: Request, explorer: Explorer) -> Prediction | None:
     fitting = [candidate for candidate in candidates if candidate.fits]
     if not fitting:
         return None
+    # Nobody who says ZeRO-3 splits matrices, unless nothing else fits.
+    tensor = min(candidate.strategy.layout.tensor for candidate in fitting)
+    fitting = [one for one in fitting if one.strategy.layout.tensor == tensor]
     own = Explorer(whole)
     own.explore(fitting)
     explorer.simulated += own.simulated
@@ -286,19 +293,29 @@ def _by_group(explorer: Explorer, best: Candidate) -> dict[int, Prediction]:
 
 
 def _losers(explorer: Explorer, candidates: list[Candidate], best: Candidate) -> Iterable[Loser]:
-    smallest: dict[Value, Candidate] = {}
-    for candidate in candidates:
-        for value in candidate.values:
-            if value in explorer.best_of:
-                continue
-            if value not in smallest or candidate.memory.total < smallest[value].memory.total:
-                smallest[value] = candidate
+    smallest = _smallest(candidates, explorer.best_of)
     own = set(best.values)
     others = [item for item in (explorer.best_of | smallest).items() if item[0] not in own]
     for (dimension, value), candidate in sorted(others, key=lambda item: _order(item[0])):
         explorer.simulated += "prediction" not in vars(candidate)
-        reason = explain_loss(candidate.prediction, best.prediction)
-        yield Loser(dimension, value, candidate.prediction, reason)
+        misses = candidate.misses_batch > best.misses_batch
+        reason = explain_loss(candidate.prediction, best.prediction, misses_batch=misses)
+        also = {name: other for name, other in candidate.values if (name, other) not in own}
+        del also[dimension]
+        yield Loser(dimension, value, candidate.prediction, reason, also)
+
+
+def _smallest(
+    candidates: Iterable[Candidate], found: Mapping[Value, Candidate]
+) -> dict[Value, Candidate]:
+    """Return the candidate with the least memory for every value of which none fits."""
+    smallest: dict[Value, Candidate] = {}
+    for candidate in candidates:
+        for value in candidate.values:
+            known = smallest.get(value, candidate)
+            if value not in found and candidate.memory.total <= known.memory.total:
+                smallest[value] = candidate
+    return smallest
 
 
 def _order(value: Value) -> tuple[int, float, str]:
