@@ -78,13 +78,14 @@ def derive_costs(
     layout = strategy.layout
     blocks = -(-shape.layers // strategy.pipeline)
     kept = blocks * shape.block_parameters + shape.outside_parameters
+    block = _block(compute, network)
     return StepCosts(
         blocks=blocks,
-        block=_block(compute, network),
+        block=block,
         outside=_outside(compute, network),
         optimizer=compute.optimizer_seconds(kept / layout.tensor / layout.partition_group),
         overlap=software.overlap,
-        interference=software.interference,
+        interference=_interference(compute, block),
         reduction_overlap=software.reduction_overlap,
     )
 
@@ -119,6 +120,22 @@ def _outside(compute: Compute, network: Network) -> UnitCosts:
         scatter=_total(network.scatter_seconds, parameters, strategy.reduce_bytes),
         all_reduce=_total(network.all_reduce_seconds, parameters, strategy.reduce_bytes),
     )
+
+
+def _interference(compute: Compute, block: UnitCosts) -> float:
+    """Return how much longer a computation takes beside the collectives of a block.
+
+    They pass the block through the device's memory and take that time from whatever is computed
+    meanwhile: the faster the link, the more of it in each second.
+    """
+    layout, strategy = compute.strategy.layout, compute.strategy
+    sending = 2 * block.gather + block.scatter
+    if sending == 0:
+        return 0.0
+    carried = compute.shape.block_parameters / layout.tensor
+    moved = carried * (2 * strategy.precision_bytes + strategy.reduce_bytes)
+    taken = compute.software.copies * moved / compute.device.memory_bandwidth
+    return compute.software.cores + taken / sending
 
 
 def _messages(shape: ModelShape, software: Software) -> list[int]:

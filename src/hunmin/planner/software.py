@@ -20,7 +20,10 @@ class Software:
             waited for, whatever there is to compute.
         reduction_overlap: The same share for reductions of gradients, where it is another: 0 for
             software that reduces in the open. None is `overlap`.
-        interference: How much longer a computation takes while a collective runs beside it.
+        cores: How much longer a computation takes beside a collective, whose kernels occupy a part
+            of the device; 0.1 is a tenth longer.
+        copies: Times that a collective passes each of its bytes through the device's memory: time
+            that a computation beside it loses too.
         fused: Share of the passes over memory between matrix products that fused kernels save.
         attention_share: Rate of fused attention relative to large matrix products.
         backend: What carries messages.
@@ -32,7 +35,8 @@ class Software:
     gather_unit: Literal["block", "matrix"] = "block"
     overlap: float = 1.0
     reduction_overlap: float | None = None
-    interference: float = 0.0
+    cores: float = 0.0
+    copies: float = 4.0
     fused: float = 0.0
     attention_share: float = 0.6
     backend: Backend = "nccl"
