@@ -98,7 +98,7 @@ class Request:
             return self.global_batch_tokens // self.shape.context
         wished = default_batch_tokens(self.shape.parameters) / self.shape.context
         each = max(1.0, wished / self.cluster.devices)
-        return 2 ** round(math.log2(each)) * self.cluster.devices
+        return (1 << round(math.log2(each))) * self.cluster.devices
 
     @property
     def used_precision(self) -> Precision:
