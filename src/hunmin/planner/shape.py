@@ -7,6 +7,8 @@ from typing import Literal
 
 Attention = Literal["fused", "plain"]
 """fused: the score matrix is never stored (FlashAttention); plain: it is written and read."""
+AttentionBiases = Literal["none", "qkv", "all"]
+"""Which matrices of attention have biases in a model that has none elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,11 @@ class ModelShape:
         is_tied: Whether the output matrix is the embedding.
         is_causal: Whether a token sees only those before it.
         positions: Rows of a learned position embedding; 0 without one.
-        has_biases: Whether matrices have biases.
+        has_biases: Whether matrices and norms have biases.
+        attention_biases: Which matrices of attention have some where `has_biases` is false (Qwen2).
+        has_qk_norms: Whether each head's queries and keys are normed (Qwen3).
+        block_norms: Norms of a block besides these, over the width.
+        has_embedding_norm: Whether the embedding is normed (BLOOM, BERT).
     """
 
     name: str
@@ -44,6 +50,10 @@ class ModelShape:
     is_causal: bool = True
     positions: int = 0
     has_biases: bool = True
+    attention_biases: AttentionBiases = "none"
+    has_qk_norms: bool = False
+    block_norms: int = 2
+    has_embedding_norm: bool = False
 
     @property
     def query_width(self) -> int:
@@ -67,17 +77,35 @@ class ModelShape:
         )
 
     @property
+    def block_biases(self) -> int:
+        """Biases of a block's matrices."""
+        qkv = self.query_width + 2 * self.kv_width
+        some = {"none": 0, "qkv": qkv, "all": qkv + self.width}
+        every = sum(outputs for _, outputs in self.block_matrices)
+        return every if self.has_biases else some[self.attention_biases]
+
+    @property
+    def norm_parameters(self) -> int:
+        """Parameters of one norm over the width."""
+        return (2 if self.has_biases else 1) * self.width
+
+    @property
     def block_parameters(self) -> int:
-        """Parameters of a block: matrices, biases and two norms."""
+        """Parameters of a block: matrices, biases and norms."""
         matrices = sum(inputs * outputs for inputs, outputs in self.block_matrices)
-        biases = sum(outputs for _, outputs in self.block_matrices) if self.has_biases else 0
-        return matrices + biases + (4 if self.has_biases else 2) * self.width
+        norms = self.block_norms * self.norm_parameters + 2 * self.head_dim * self.has_qk_norms
+        return matrices + self.block_biases + norms
+
+    @property
+    def outside_norms(self) -> int:
+        """Parameters of the norms outside of the blocks."""
+        return (1 + self.has_embedding_norm) * self.norm_parameters
 
     @property
     def outside_parameters(self) -> int:
-        """Parameters outside of the blocks: embeddings, output matrix, last norm."""
+        """Parameters outside of the blocks: embeddings, output matrix, norms."""
         tables = (1 if self.is_tied else 2) * self.vocab_size + self.positions
-        return tables * self.width + (2 if self.has_biases else 1) * self.width
+        return tables * self.width + self.outside_norms
 
     @property
     def parameters(self) -> int:
@@ -101,14 +129,22 @@ class ModelShape:
         return 2.0 * self.width * self.vocab_size
 
     @property
+    def _inner_flops(self) -> float:
+        """Operations of all but the output matrix, forward, for one token.
+
+        Biases and norms are counted like matrices, as `models.flops` does.
+        """
+        inner = self.layers * self.block_parameters + self.outside_norms
+        return 2.0 * inner + self.layers * self.attention_flops
+
+    @property
     def train_flops(self) -> float:
         """Operations that forward and backward of one token need, as `models.flops` counts."""
-        return 3.0 * (self.layers * (self.matrix_flops + self.attention_flops) + self.output_flops)
+        return 3.0 * (self._inner_flops + self.output_flops)
 
     def hardware_flops(self, *, recomputes: bool) -> float:
         """Return the operations done for one token, with what is computed again."""
-        again = self.layers * (self.matrix_flops + self.attention_flops) if recomputes else 0.0
-        return self.train_flops + again
+        return self.train_flops + (self._inner_flops if recomputes else 0.0)
 
     def with_context(self, context: int) -> ModelShape:
         """Return the same model with rows of another length."""

@@ -231,11 +231,11 @@ def _read_cluster(path: Path) -> Cluster:
 
 def _refuse_unknown_likes(loaded: LoadedRecipe[ClusterEntry]) -> None:
     """Say in which line a name is wrong; names of clusters may be aliases."""
-    clusters = {*cluster_names(), *_aliases()}
-    blocks: dict[str, tuple[Entry | None, set[str]]] = {
-        "device": (loaded.spec.device, set(_devices())),
-        "within": (loaded.spec.within, set(_links())),
-        "between": (loaded.spec.between, set(_links())),
+    clusters = [*cluster_names(), *_aliases()]
+    blocks: dict[str, tuple[Entry | None, list[str]]] = {
+        "device": (loaded.spec.device, list(_devices())),
+        "within": (loaded.spec.within, list(_links())),
+        "between": (loaded.spec.between, list(_links())),
     }
     named = {("like",): (loaded.spec.like, clusters, "cluster")} | {
         (key, "like"): (entry.like, names, "device" if key == "device" else "link")

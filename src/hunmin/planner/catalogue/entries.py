@@ -120,7 +120,7 @@ def unknown_name(
 
     Args:
         name: As given.
-        options: Names that are listed.
+        options: Names, listed in their order.
         what: "cluster", "device" ..., for the message.
         where: What the name was given for.
         others: Aliases, which may be suggested, too.
@@ -129,7 +129,7 @@ def unknown_name(
     Returns:
         The error, to be raised.
     """
-    names = sorted(options)
+    names = list(options)
     return InputError(
         f"there is no {what} '{name}' in the catalogue.{suggest(name.lower(), [*names, *others])}",
         where=where,
