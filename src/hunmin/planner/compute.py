@@ -80,6 +80,21 @@ class Compute:
         logits = self.tokens * self.shape.vocab_size / tensor
         return products + logits * _LOGIT_BYTES / self.device.memory_bandwidth
 
+    def copy_seconds(self, width: int) -> float:
+        """Return the seconds of handling a block's collectives: into buffers, and out of them.
+
+        Args:
+            width: Bytes that are carried for each parameter.
+
+        Returns:
+            Seconds; 0 where every rank has a whole copy of the model.
+        """
+        layout = self.strategy.layout
+        if layout.partition_group == 1:
+            return 0.0
+        carried = self.shape.block_parameters / layout.tensor * width
+        return self.software.copies * carried / self.device.memory_bandwidth
+
     def optimizer_seconds(self, parameters_of_rank: float) -> float:
         """Return the seconds of AdamW on the parameters that a rank keeps."""
         return parameters_of_rank * _ADAMW_BYTES / self.device.memory_bandwidth

@@ -78,14 +78,13 @@ def derive_costs(
     layout = strategy.layout
     blocks = -(-shape.layers // strategy.pipeline)
     kept = blocks * shape.block_parameters + shape.outside_parameters
-    block = _block(compute, network)
     return StepCosts(
         blocks=blocks,
-        block=block,
+        block=_block(compute, network),
         outside=_outside(compute, network),
         optimizer=compute.optimizer_seconds(kept / layout.tensor / layout.partition_group),
         overlap=software.overlap,
-        interference=_interference(compute, block),
+        interference=software.cores,
         reduction_overlap=software.reduction_overlap,
     )
 
@@ -97,9 +96,10 @@ def _block(compute: Compute, network: Network) -> UnitCosts:
     tensor = 2 * network.tensor_seconds(hidden)
     again = tensor if strategy.recompute == "blocks" else 0.0
     messages = _messages(shape, compute.software)
+    gathers = strategy.precision_bytes * strategy.reshard_after_forward
     return UnitCosts(
-        forward=compute.forward_seconds(),
-        backward=compute.backward_seconds(),
+        forward=compute.forward_seconds() + compute.copy_seconds(strategy.precision_bytes),
+        backward=compute.backward_seconds() + compute.copy_seconds(gathers + strategy.reduce_bytes),
         tensor_forward=tensor,
         tensor_backward=tensor + again,
         gather=_total(network.gather_seconds, messages, strategy.precision_bytes),
@@ -120,22 +120,6 @@ def _outside(compute: Compute, network: Network) -> UnitCosts:
         scatter=_total(network.scatter_seconds, parameters, strategy.reduce_bytes),
         all_reduce=_total(network.all_reduce_seconds, parameters, strategy.reduce_bytes),
     )
-
-
-def _interference(compute: Compute, block: UnitCosts) -> float:
-    """Return how much longer a computation takes beside the collectives of a block.
-
-    They pass the block through the device's memory and take that time from whatever is computed
-    meanwhile: the faster the link, the more of it in each second.
-    """
-    layout, strategy = compute.strategy.layout, compute.strategy
-    sending = 2 * block.gather + block.scatter
-    if sending == 0:
-        return 0.0
-    carried = compute.shape.block_parameters / layout.tensor
-    moved = carried * (2 * strategy.precision_bytes + strategy.reduce_bytes)
-    taken = compute.software.copies * moved / compute.device.memory_bandwidth
-    return compute.software.cores + taken / sending
 
 
 def _messages(shape: ModelShape, software: Software) -> list[int]:

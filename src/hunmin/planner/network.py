@@ -1,7 +1,11 @@
 """Seconds of a collective: bytes over a link, and a latency for each hop of the ring.
 
-    ring of p ranks on q nodes      (q-1) α_between + (p-q) α_within  +  bytes / bandwidth
-    in two stages                   a ring over q nodes, then one within the node
+    ring of p ranks on q nodes      (p-1) α_between  +  bytes / bandwidth of the nodes' links
+    in two stages                   (q-1) α_between  +  bytes / bandwidth, then within the node
+                                    (p/q-1) α_within  +  bytes / bandwidth
+
+A ring moves p-1 messages over each of its links, and the slowest link sets the pace: α is what one
+message costs there besides its bytes.
 
 The latency term grows with the participants and the bytes do not: so the effective bandwidth falls
 as the group grows and as messages shrink. This is what partition groups live on; with a constant
@@ -100,9 +104,10 @@ class Network:
         own = message_bytes / layout.tensor
         if not layout.spans_nodes:
             return (ranks - 1) * within.latency + own * (ranks - 1) / ranks / within.usable
-        over_nodes = (nodes - 1) * between.latency + crossing / between.usable
+        sending = crossing / between.usable
         if not layout.hierarchical:
-            return over_nodes + (ranks - nodes) * within.latency
+            return (ranks - 1) * between.latency + sending
+        over_nodes = (nodes - 1) * between.latency + sending
         inside = own * (local - 1) / local / within.usable
         return over_nodes + (local - 1) * within.latency + inside
 

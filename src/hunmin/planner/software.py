@@ -22,8 +22,8 @@ class Software:
             software that reduces in the open. None is `overlap`.
         cores: How much longer a computation takes beside a collective, whose kernels occupy a part
             of the device; 0.1 is a tenth longer.
-        copies: Times that a collective passes each of its bytes through the device's memory: time
-            that a computation beside it loses too.
+        copies: Times that each byte of a collective within a partition group passes through the
+            device's memory, in and out of buffers: time in which nothing else is computed.
         fused: Share of the passes over memory between matrix products that fused kernels save.
         attention_share: Rate of fused attention relative to large matrix products.
         backend: What carries messages.
