@@ -113,7 +113,7 @@ class Timeline:
     reduction_overlap: float | None = None
     events: list[Event] = field(default_factory=list)
     boundaries: list[float] = field(default_factory=list)
-    """When the computation of each microstep ended."""
+    """When each microstep ended, with its reductions."""
     computed: float = 0.0
     sent: float = 0.0
 
@@ -142,6 +142,8 @@ class Timeline:
                 arrivals.append(self._ask(visits[number + prefetch], self.overlap, start))
             self._compute(visit, start)
             self._leave(visit)
+        # FSDP, DDP and DeepSpeed all let the device wait here until the reductions have ended.
+        self.computed = max(self.computed, self.sent)
         self.boundaries.append(self.computed)
 
     def _ask(self, visit: Visit, share: float, ready: float) -> float:
