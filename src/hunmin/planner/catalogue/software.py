@@ -1,0 +1,72 @@
+"""Training software by name: `find_software("hunmin")`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from hunmin.core.spec import Spec
+from hunmin.parallel.collectives.volume import Backend
+from hunmin.planner.catalogue.entries import Figures, completed, read_shipped, unknown_name
+from hunmin.planner.software import Software
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class SoftwareEntry(Figures):
+    """What a program does with the hardware; see `hunmin.planner.software.Software`."""
+
+    gather_unit: Literal["block", "matrix"] | None = None
+    """What one collective carries: all parameters of a block, or one matrix."""
+    overlap: Share | None = None
+    """Share of a collective that runs beside the computation."""
+    reduction_overlap: Share | None = None
+    """The same for reductions of gradients, where it is another."""
+    cores: float | None = Field(default=None, ge=0)
+    """How much longer a computation takes beside a collective."""
+    copies: float | None = Field(default=None, ge=0)
+    """Times that each byte of a collective passes through the device's memory."""
+    fused: Share | None = None
+    """Share of the passes over memory between matrix products that fused kernels save."""
+    attention_share: float | None = Field(default=None, gt=0)
+    """Rate of fused attention relative to large matrix products."""
+    backend: Backend | None = None
+    """What carries messages."""
+
+
+class _Programs(Spec):
+    software: dict[str, SoftwareEntry]
+
+
+def find_software(name: str, *, where: str = "--software") -> Software:
+    """Return a program of the catalogue.
+
+    Args:
+        name: Such as `hunmin` or `deepspeed`.
+        where: What the name was given for, for messages.
+
+    Returns:
+        Its constants.
+
+    Raises:
+        InputError: No such name.
+    """
+    programs = _programs()
+    if name.lower() not in programs:
+        raise unknown_name(name, programs, "software", where=where)
+    entry = completed(programs[name.lower()], programs, "software")
+    origin = "; ".join(f"{key}: {source}" for key, source in entry.sources.items())
+    return Software(name.lower(), entry.title or name, origin=origin, **entry.figures)
+
+
+def software_names() -> tuple[str, ...]:
+    """Return the names of the catalogue's programs."""
+    return tuple(_programs())
+
+
+@functools.cache
+def _programs() -> Mapping[str, SoftwareEntry]:
+    return read_shipped("software.yaml", _Programs).software
