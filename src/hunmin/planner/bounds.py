@@ -61,6 +61,7 @@ class Bounds:
             layout.hierarchical,
             strategy.micro_batch,
             strategy.recompute,
+            strategy.reshard_after_forward,
         )
         if key not in self._costs:
             self._costs[key] = derive_costs(self.shape, strategy, self.cluster, self.software)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from hunmin.core.errors import InputError
 from hunmin.core.units import format_bytes
 from hunmin.planner.candidates import Fixed, Request, list_strategies
+from hunmin.planner.fitting import Fitting, smallest
 from hunmin.planner.memory import memory_use
 from hunmin.planner.strategy import Strategy
 
@@ -27,7 +28,7 @@ def refuse(request: Request, strategies: Iterable[Strategy]) -> InputError:
     """
     shape, cluster = request.shape, request.cluster
     memory = format_bytes(cluster.device.memory)
-    least = min(memory_use(shape, strategy).total for strategy in strategies)
+    least = memory_use(shape, smallest(strategies)).needed
     return InputError(
         f"{shape.name} does not fit {cluster.devices} x {memory}",
         where=cluster.name,
@@ -90,6 +91,5 @@ def _fits_on(request: Request, nodes: int) -> bool:
 
 
 def _first_fitting(request: Request) -> Strategy | None:
-    memory = request.cluster.device.memory
-    fitting = (s for s in list_strategies(request) if memory_use(request.shape, s).fits(memory))
-    return next(fitting, None)
+    room = Fitting(request.shape, request.cluster.device.memory)
+    return next((one for one in list_strategies(request) if room.fits(one)), None)

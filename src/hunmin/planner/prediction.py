@@ -112,7 +112,7 @@ class Prediction:
             "software": self.software.name,
             "strategy": asdict(self.strategy),
             "step": _step_as_dict(self.step),
-            "memory": _memory_as_dict(self.memory, self.cluster.device.memory),
+            "memory": {**self.memory.as_dict(), "device": self.cluster.device.memory},
             "fits": self.fits,
             "tokens_per_step": self.tokens_per_step,
             "tokens_per_second": self.tokens_per_second,
@@ -208,7 +208,3 @@ def _step_as_dict(step: StepTime) -> dict[str, object]:
         "bubble": step.bubble,
         "sending": dict(step.sending),
     }
-
-
-def _memory_as_dict(memory: MemoryUse, device_memory: int) -> dict[str, object]:
-    return {**asdict(memory), "total": memory.total, "device": device_memory}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from hunmin.core.units import format_bytes
 from hunmin.planner.bounds import computing_seconds
 from hunmin.planner.costs import derive_costs
+from hunmin.planner.memory import DEVICE_PARTS
 from hunmin.planner.prediction import Prediction
 
 _SAME = 0.01
@@ -68,16 +69,15 @@ def explain_memory(prediction: Prediction) -> str:
         prediction: A strategy that does not fit.
 
     Returns:
-        One line: bytes needed, bytes there are, the largest part.
+        One line: bytes needed, with the allowance for fragmentation, bytes there are, the largest
+        part.
     """
     memory, device = prediction.memory, prediction.cluster.device.memory
-    parts = {
-        name: value for name, value in asdict(memory).items() if isinstance(value, (int, float))
-    }
+    parts: dict[str, float] = {name: getattr(memory, name) for name in DEVICE_PARTS}
     largest = max(parts, key=lambda name: parts[name])
     return (
-        f"memory: {format_bytes(memory.total)} of {format_bytes(device)}, "
-        f"{format_bytes(parts[largest])} of it {largest.replace('_', ' ')}"
+        f"memory: {format_bytes(memory.needed)} of {format_bytes(device)}, "
+        f"{format_bytes(parts[largest])} of it {largest}"
     )
 
 

@@ -12,12 +12,13 @@ what is skipped could not have won anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from hunmin.planner.bounds import Bounds
 from hunmin.planner.candidates import Fixed, Request, list_strategies
+from hunmin.planner.fitting import Fitting, smallest
 from hunmin.planner.infeasible import refuse
 from hunmin.planner.memory import MemoryUse, memory_use
 from hunmin.planner.prediction import Prediction, predict
@@ -131,21 +132,22 @@ def search(request: Request) -> SearchResult:
     Note:
         Strategies are compared by seconds a token, since not every layout divides the batch.
     """
-    candidates = [Candidate(request, strategy) for strategy in list_strategies(request)]
-    fitting = [candidate for candidate in candidates if candidate.fits]
+    room = Fitting(request.shape, request.cluster.device.memory)
+    strategies = list(list_strategies(request))
+    fitting = _fitting(request, strategies, room)
     if not fitting:
-        raise refuse(request, [candidate.strategy for candidate in candidates])
+        raise refuse(request, strategies)
     explorer = Explorer(request)
     explorer.explore(fitting)
     best = explorer.settle(fitting)
     return SearchResult(
         request=request,
         best=best.prediction,
-        zero3=_zero3(request, explorer),
+        zero3=_zero3(request, room, explorer),
         by_group=_by_group(explorer, best),
-        losers=tuple(_losers(explorer, candidates, best)),
+        losers=tuple(_losers(explorer, strategies, best)),
         notes=tuple(_notes(request, best.prediction)),
-        strategies=len(candidates),
+        strategies=len(strategies),
         fitting=len(fitting),
         simulated=explorer.simulated,
     )
@@ -158,22 +160,14 @@ class Candidate:
     Args:
         request: What it is an answer to.
         strategy: How to train.
+        memory: Bytes of a rank.
     """
 
     request: Request
     strategy: Strategy
+    memory: MemoryUse
 
     @cached_property
-    def memory(self) -> MemoryUse:
-        """Bytes of a rank."""
-        return memory_use(self.request.shape, self.strategy)
-
-    @property
-    def fits(self) -> bool:
-        """Whether the memory is enough."""
-        return self.memory.fits(self.request.cluster.device.memory)
-
-    @property
     def misses_batch(self) -> bool:
         """Whether its global batch is far from the one wished for."""
         wished = self.request.rows
@@ -193,17 +187,7 @@ class Candidate:
     @cached_property
     def values(self) -> tuple[Value, ...]:
         """Its value in every dimension."""
-        layout, strategy = self.strategy.layout, self.strategy
-        values = (
-            layout.partition_group,
-            layout.tensor,
-            strategy.micro_batch,
-            strategy.recompute,
-            layout.hierarchical,
-            layout.two_hop,
-            strategy.reshard_after_forward,
-        )
-        return tuple(zip(DIMENSIONS, values, strict=True))
+        return values_of(self.strategy)
 
     @property
     def complexity(self) -> tuple[object, ...]:
@@ -216,6 +200,21 @@ class Candidate:
             layout.partition_group,
             self.memory.total,
         )
+
+
+def values_of(strategy: Strategy) -> tuple[Value, ...]:
+    """Return a strategy's value in every dimension of the search."""
+    layout = strategy.layout
+    values = (
+        layout.partition_group,
+        layout.tensor,
+        strategy.micro_batch,
+        strategy.recompute,
+        layout.hierarchical,
+        layout.two_hop,
+        strategy.reshard_after_forward,
+    )
+    return tuple(zip(DIMENSIONS, values, strict=True))
 
 
 class Explorer:
@@ -266,11 +265,14 @@ class Explorer:
                 self.best_of[value] = candidate
 
 
-def _zero3(request: Request, explorer: Explorer) -> Prediction | None:
+def _fitting(request: Request, strategies: Iterable[Strategy], room: Fitting) -> list[Candidate]:
+    return [Candidate(request, one, room.use(one)) for one in strategies if room.fits(one)]
+
+
+def _zero3(request: Request, room: Fitting, explorer: Explorer) -> Prediction | None:
     fixed = replace(request.fixed, partition_group="world", hierarchical=False)
     whole = replace(request, fixed=fixed)
-    candidates = [Candidate(whole, strategy) for strategy in list_strategies(whole)]
-    fitting = [candidate for candidate in candidates if candidate.fits]
+    fitting = _fitting(whole, list_strategies(whole), room)
     if not fitting:
         return None
     # Nobody who says ZeRO-3 splits matrices, unless nothing else fits.
@@ -292,30 +294,36 @@ def _by_group(explorer: Explorer, best: Candidate) -> dict[int, Prediction]:
     return dict(sorted(found.items()))
 
 
-def _losers(explorer: Explorer, candidates: list[Candidate], best: Candidate) -> Iterable[Loser]:
-    smallest = _smallest(candidates, explorer.best_of)
-    own = set(best.values)
-    others = [item for item in (explorer.best_of | smallest).items() if item[0] not in own]
-    for (dimension, value), candidate in sorted(others, key=lambda item: _order(item[0])):
+def _losers(explorer: Explorer, strategies: Iterable[Strategy], best: Candidate) -> Iterator[Loser]:
+    own = dict(best.values)
+    found = explorer.best_of | _too_large(best.request, strategies, explorer.best_of)
+    for dimension, value in sorted(found, key=_order):
+        if own[dimension] == value:
+            continue
+        candidate = found[dimension, value]
         explorer.simulated += "prediction" not in vars(candidate)
         misses = candidate.misses_batch > best.misses_batch
         reason = explain_loss(candidate.prediction, best.prediction, misses_batch=misses)
-        also = {name: other for name, other in candidate.values if (name, other) not in own}
+        also = {name: other for name, other in candidate.values if other != own[name]}
         del also[dimension]
         yield Loser(dimension, value, candidate.prediction, reason, also)
 
 
-def _smallest(
-    candidates: Iterable[Candidate], found: Mapping[Value, Candidate]
+def _too_large(
+    request: Request, strategies: Iterable[Strategy], found: Mapping[Value, Candidate]
 ) -> dict[Value, Candidate]:
-    """Return the candidate with the least memory for every value of which none fits."""
-    smallest: dict[Value, Candidate] = {}
-    for candidate in candidates:
-        for value in candidate.values:
-            known = smallest.get(value, candidate)
-            if value not in found and candidate.memory.total <= known.memory.total:
-                smallest[value] = candidate
-    return smallest
+    """Return the smallest strategy for every value of which none fits."""
+    having: dict[Value, list[Strategy]] = {}
+    for strategy in strategies:
+        for value in values_of(strategy):
+            if value not in found:
+                having.setdefault(value, []).append(strategy)
+    return {value: _smallest(request, several) for value, several in having.items()}
+
+
+def _smallest(request: Request, strategies: Iterable[Strategy]) -> Candidate:
+    strategy = smallest(strategies)
+    return Candidate(request, strategy, memory_use(request.shape, strategy))
 
 
 def _order(value: Value) -> tuple[int, float, str]:
