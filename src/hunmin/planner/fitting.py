@@ -45,29 +45,28 @@ class Fitting:
         self._too_many_rows[key] = strategy.micro_batch
         return False
 
+    def smallest(self, strategies: Iterable[Strategy]) -> Strategy:
+        """Return the strategy that needs least memory, looking at the likely ones only.
 
-def smallest(strategies: Iterable[Strategy]) -> Strategy:
-    """Return the strategy that should need least memory, without working it out.
+        Args:
+            strategies: At least one.
 
-    Args:
-        strategies: At least one.
+        Returns:
+            Among those with fewest rows, most computed again and the smallest share of the model.
+        """
+        several = list(strategies)
+        least = min(map(_size, several))
+        likely = [strategy for strategy in several if _size(strategy) == least]
+        return min(likely, key=lambda strategy: self.use(strategy).total)
 
-    Returns:
-        Fewest rows, most computed again, freed after the forward pass, smallest share of the model.
-    """
-    return min(strategies, key=_size)
 
-
-def _size(strategy: Strategy) -> tuple[int, int, bool, int, int, bool, bool]:
+def _size(strategy: Strategy) -> tuple[int, int, bool, int]:
     layout = strategy.layout
     return (
         strategy.micro_batch,
         _RECOMPUTES.index(strategy.recompute),
         not strategy.reshard_after_forward,
         -layout.partition_group * layout.tensor,
-        -layout.tensor,
-        layout.hierarchical,
-        not layout.two_hop,
     )
 
 

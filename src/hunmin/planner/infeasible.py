@@ -8,8 +8,7 @@ from dataclasses import replace
 from hunmin.core.errors import InputError
 from hunmin.core.units import format_bytes
 from hunmin.planner.candidates import Fixed, Request, list_strategies
-from hunmin.planner.fitting import Fitting, smallest
-from hunmin.planner.memory import memory_use
+from hunmin.planner.fitting import Fitting
 from hunmin.planner.strategy import Strategy
 
 _MOST_DEVICES = 65_536
@@ -28,7 +27,8 @@ def refuse(request: Request, strategies: Iterable[Strategy]) -> InputError:
     """
     shape, cluster = request.shape, request.cluster
     memory = format_bytes(cluster.device.memory)
-    least = memory_use(shape, smallest(strategies)).needed
+    room = Fitting(shape, cluster.device.memory)
+    least = room.use(room.smallest(strategies)).needed
     return InputError(
         f"{shape.name} does not fit {cluster.devices} x {memory}",
         where=cluster.name,

@@ -18,9 +18,9 @@ from functools import cached_property
 
 from hunmin.planner.bounds import Bounds
 from hunmin.planner.candidates import Fixed, Request, list_strategies
-from hunmin.planner.fitting import Fitting, smallest
+from hunmin.planner.fitting import Fitting
 from hunmin.planner.infeasible import refuse
-from hunmin.planner.memory import MemoryUse, memory_use
+from hunmin.planner.memory import MemoryUse
 from hunmin.planner.prediction import Prediction, predict
 from hunmin.planner.reasons import explain_loss
 from hunmin.planner.strategy import Strategy
@@ -145,7 +145,7 @@ def search(request: Request) -> SearchResult:
         best=best.prediction,
         zero3=_zero3(request, room, explorer),
         by_group=_by_group(explorer, best),
-        losers=tuple(_losers(explorer, strategies, best)),
+        losers=tuple(_losers(explorer, strategies, room, best)),
         notes=tuple(_notes(request, best.prediction)),
         strategies=len(strategies),
         fitting=len(fitting),
@@ -294,9 +294,14 @@ def _by_group(explorer: Explorer, best: Candidate) -> dict[int, Prediction]:
     return dict(sorted(found.items()))
 
 
-def _losers(explorer: Explorer, strategies: Iterable[Strategy], best: Candidate) -> Iterator[Loser]:
+def _losers(
+    explorer: Explorer, strategies: Iterable[Strategy], room: Fitting, best: Candidate
+) -> Iterator[Loser]:
     own = dict(best.values)
-    found = explorer.best_of | _too_large(best.request, strategies, explorer.best_of)
+    found = explorer.best_of | {
+        value: Candidate(best.request, strategy, room.use(strategy))
+        for value, strategy in _too_large(strategies, room, explorer.best_of).items()
+    }
     for dimension, value in sorted(found, key=_order):
         if own[dimension] == value:
             continue
@@ -310,20 +315,15 @@ def _losers(explorer: Explorer, strategies: Iterable[Strategy], best: Candidate)
 
 
 def _too_large(
-    request: Request, strategies: Iterable[Strategy], found: Mapping[Value, Candidate]
-) -> dict[Value, Candidate]:
+    strategies: Iterable[Strategy], room: Fitting, found: Mapping[Value, Candidate]
+) -> dict[Value, Strategy]:
     """Return the smallest strategy for every value of which none fits."""
     having: dict[Value, list[Strategy]] = {}
     for strategy in strategies:
         for value in values_of(strategy):
             if value not in found:
                 having.setdefault(value, []).append(strategy)
-    return {value: _smallest(request, several) for value, several in having.items()}
-
-
-def _smallest(request: Request, strategies: Iterable[Strategy]) -> Candidate:
-    strategy = smallest(strategies)
-    return Candidate(request, strategy, memory_use(request.shape, strategy))
+    return {value: room.smallest(several) for value, several in having.items()}
 
 
 def _order(value: Value) -> tuple[int, float, str]:
