@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hunmin.core.errors import InputError
@@ -28,6 +28,7 @@ from hunmin.planner.loss_laws import BESIROGLU_2024, HOFFMANN_2022, effective_to
 
 A100 = Device("A100", 80 * 10**9, 2e12, {"fp32": 19.5e12, "bf16": 312e12}, 0.7)
 CHINCHILLA_FLOPS = 5.76e23
+ROUNDING = 1 + 1e-12
 
 
 def plan(device_hours: float = 10_000.0, mfu: float = 0.4, **wishes: Any) -> BudgetPlan:
@@ -156,15 +157,16 @@ def test_the_plan_is_json() -> None:
     assert value["flops"] == found.flops
 
 
+@settings(deadline=None)
 @given(st.floats(1e-2, 1e8), st.floats(0.01, 1), st.floats(1, 100))
 def test_more_hours_never_a_smaller_model_nor_a_higher_loss(
     hours: float, mfu: float, factor: float
 ) -> None:
     few, many = (optimal_for(312e12 * 3600 * hours * mfu * f) for f in (1, factor))
-    assert few.parameters <= many.parameters
-    assert few.tokens <= many.tokens
+    assert few.parameters <= many.parameters * ROUNDING
+    assert few.tokens <= many.tokens * ROUNDING
     few_loss, many_loss = (BESIROGLU_2024.loss(a.parameters, a.tokens) for a in (few, many))
-    assert many_loss <= few_loss
+    assert many_loss <= few_loss * ROUNDING
 
 
 # -- shapes near a size ----------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import random
 from dataclasses import astuple
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hunmin.core.errors import InputError
@@ -64,6 +64,7 @@ def test_young_is_the_limit_of_short_pauses() -> None:
     assert ratios[-1] == pytest.approx(1, abs=1e-3)
 
 
+@settings(deadline=None)
 @given(pauses, failure_times, restarts, writes, st.floats(0.2, 5))
 def test_no_other_interval_is_better(
     pause: float, between: float, restart: float, write: float, factor: float
@@ -75,6 +76,7 @@ def test_no_other_interval_is_better(
     assert other.goodput <= shares.goodput * (1 + 1e-12)
 
 
+@settings(deadline=None)
 @given(pauses, failure_times)
 def test_the_best_interval_is_the_minimum_of_a_fine_scan(pause: float, between: float) -> None:
     best = best_interval(pause, between)
@@ -83,6 +85,7 @@ def test_the_best_interval_is_the_minimum_of_a_fine_scan(pause: float, between: 
     assert goodputs.index(max(goodputs)) == pytest.approx(50, abs=1)
 
 
+@settings(deadline=None)
 @given(st.floats(1, 1e5), pauses, failure_times, restarts, writes, st.floats(1, 10))
 def test_more_failures_never_more_goodput(
     interval: float, pause: float, between: float, restart: float, write: float, factor: float
@@ -94,6 +97,7 @@ def test_more_failures_never_more_goodput(
     assert 0 < many.goodput <= few.goodput * (1 + 1e-12) <= none.goodput * (1 + 1e-9) <= 1 + 1e-9
 
 
+@settings(deadline=None)
 @given(st.floats(1, 1e5), pauses, failure_times, restarts, writes)
 def test_shares_are_shares(
     interval: float, pause: float, between: float, restart: float, write: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hunmin.core.errors import InputError
@@ -85,6 +85,7 @@ def test_losses_by_hand() -> None:
     assert law.best_size_for_tokens(1e9) == pytest.approx(0.051e9, rel=0.005)
 
 
+@settings(deadline=None)
 @given(laws, exponents, st.floats(0.05, 20))
 def test_the_optimum_is_a_minimum_at_equal_compute(
     law: LossLaw, exponent: float, factor: float
@@ -92,9 +93,11 @@ def test_the_optimum_is_a_minimum_at_equal_compute(
     best = law.optimum(10**exponent)
     assert best.flops == pytest.approx(10**exponent)
     other = Allocation(best.parameters * factor, best.tokens / factor)
-    assert law.loss(other.parameters, other.tokens) >= law.loss(best.parameters, best.tokens)
+    least = law.loss(best.parameters, best.tokens)
+    assert law.loss(other.parameters, other.tokens) >= least * (1 - 1e-12)
 
 
+@settings(deadline=None)
 @given(laws, exponents)
 def test_the_optimum_is_the_best_of_a_fine_scan(law: LossLaw, exponent: float) -> None:
     best = law.optimum(10**exponent)
@@ -103,6 +106,7 @@ def test_the_optimum_is_the_best_of_a_fine_scan(law: LossLaw, exponent: float) -
     assert losses.index(min(losses)) == 50
 
 
+@settings(deadline=None)
 @given(laws, exponents, st.floats(1.01, 1e4))
 def test_more_compute_never_a_smaller_model_nor_a_higher_loss(
     law: LossLaw, exponent: float, factor: float
@@ -113,6 +117,7 @@ def test_more_compute_never_a_smaller_model_nor_a_higher_loss(
     assert law.loss(large.parameters, large.tokens) < law.loss(small.parameters, small.tokens)
 
 
+@settings(deadline=None)
 @given(laws, exponents, st.floats(0.2, 5))
 def test_tokens_for_a_loss_are_the_inverse(law: LossLaw, exponent: float, factor: float) -> None:
     best = law.optimum(10**exponent)
@@ -147,6 +152,7 @@ def _pair(spent: Allocation) -> tuple[float, float]:
     return spent.parameters, spent.tokens
 
 
+@settings(deadline=None)
 @given(laws, exponents, inference, st.floats(0.9, 1.1))
 def test_cheapest_to_serve_is_a_minimum(
     law: LossLaw, exponent: float, served: float, factor: float
@@ -162,6 +168,7 @@ def test_cheapest_to_serve_is_a_minimum(
     )
 
 
+@settings(deadline=None)
 @given(laws, exponents, inference, st.floats(1, 1e3))
 def test_more_inference_never_a_larger_model(
     law: LossLaw, exponent: float, served: float, factor: float
@@ -173,6 +180,7 @@ def test_more_inference_never_a_larger_model(
     assert little.parameters <= best.parameters * (1 + 1e-9)
 
 
+@settings(deadline=None)
 @given(laws, exponents)
 def test_without_inference_the_cheapest_is_the_compute_optimum(
     law: LossLaw, exponent: float
@@ -193,6 +201,7 @@ def test_four_epochs_are_nearly_as_good_as_new_tokens() -> None:
     assert once_per_decay / REPEATED_TOKENS == pytest.approx(1 - 1 / math.e)
 
 
+@settings(deadline=None)
 @given(st.floats(1e6, 1e13), st.floats(1, 500), st.floats(1, 10))
 def test_repeated_tokens_help_and_are_never_worth_more_than_new_ones(
     unique: float, epochs: float, factor: float
@@ -212,6 +221,7 @@ def test_repetition_by_hand() -> None:
     assert found == pytest.approx(law.loss(size, data))
 
 
+@settings(deadline=None)
 @given(laws, exponents, st.floats(1, 40), st.floats(0.3, 3))
 def test_the_optimum_with_repetition_is_a_minimum(
     law: LossLaw, exponent: float, epochs: float, factor: float
