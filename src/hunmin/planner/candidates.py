@@ -229,10 +229,10 @@ def _variants(request: Request, layout: Layout, micro_batch: int) -> Iterator[St
     if microsteps == 1 and not layout.two_hop and fixed.two_hop is None:
         return  # the same as with two hops
     recomputes = RECOMPUTES if fixed.recompute is None else (fixed.recompute,)
-    kept = [True, False] if layout.partition_group > 1 else [True]
-    for recompute, reshards in itertools.product(
-        recomputes, _chosen(kept, fixed.reshard_after_forward)
-    ):
+    freed = [True, False] if layout.partition_group > 1 else [True]
+    if fixed.reshard_after_forward is not None:
+        freed = [fixed.reshard_after_forward]
+    for recompute, reshards in itertools.product(recomputes, freed):
         yield Strategy(
             layout,
             micro_batch,
