@@ -170,6 +170,12 @@ def test_another_device_replaces_the_whole_device(tmp_path: Path) -> None:
     assert mine.sources["device.power"] == find_cluster("p5").sources["device.power"]
 
 
+def test_nothing_of_the_old_device_stays(tmp_path: Path) -> None:
+    mine = _find(tmp_path, "like: dgx-2\ndevice: cpu-core-avx512\n")
+    assert mine.device.power is None
+    assert set(mine.device.peak) == {"fp32"}
+
+
 _WHOLE = """\
 title: two boards under the desk
 devices_per_node: 2
