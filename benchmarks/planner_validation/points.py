@@ -90,13 +90,12 @@ def part(point: Point) -> Part:
     """Return whether constants may be fitted to a point.
 
     Every third point calibrates where a source has many: V100 and its network, A100 and H100 with
-    FSDP. For the network of p4d: BloombergGPT, and ZeRO-3 on SageMaker. All others are predicted,
-    all MiCS points among them.
+    FSDP. For the latency of p4d's network: ZeRO-3 on SageMaker. (BloombergGPT cannot calibrate it:
+    its microbatch is not published, and decides how much of the network is seen.) All others are
+    predicted, all MiCS points among them.
     """
     in_third = point.group in IN_THIRDS and point.place % 3 == 0
-    of_network = point.group == "BloombergGPT" or (
-        point.group == "SageMaker" and point.software == "deepspeed"
-    )
+    of_network = point.group == "SageMaker" and point.software == "deepspeed"
     return "calibrate" if in_third or of_network else "predict"
 
 

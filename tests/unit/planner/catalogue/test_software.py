@@ -13,7 +13,8 @@ def test_every_program_is_complete() -> None:
         software = find_software(name)
         assert software.name == name
         assert 0 <= software.overlap <= 1
-        assert software.title and "copies: " in software.origin
+        assert software.title
+        assert "copies: " in software.origin
 
 
 def test_what_a_program_is_like_is_taken_from_there() -> None:
