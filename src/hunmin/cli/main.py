@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "tokenizer": ("tokenizer", "Train a tokenizer, or look at what it does."),
     "data": ("stage_data", "Documents and tokenizer to token shards."),
     "train": ("stage_train", "Train a model, or go on training."),
+    "plan": ("plan", "Choose a layout; tell its speed, memory, time and cost."),
     "launch": ("launch", "Write what starts training on several devices or nodes."),
     "evaluate": ("stage_evaluate", "Score a model beside two baselines."),
     "generate": ("generate", "Let a model write on from a prompt."),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from hunmin.core.units import format_count
-from hunmin.models.presets import PRESETS
+from hunmin.models.presets import DIAL_PRESET, PRESETS
 from hunmin.planner.shape import ModelShape
 from hunmin.planner.strategy import Strategy
 
@@ -24,7 +26,7 @@ def recipe_lines(strategy: Strategy, shape: ModelShape, tokens: int | None = Non
     """
     return [
         *_comments(strategy),
-        *([f"model: {{preset: {shape.name}}}"] if shape.name in PRESETS else []),
+        *_model(shape),
         f"data: {{context: {shape.context}}}",
         "train:",
         *_section(_train(strategy, shape, tokens)),
@@ -42,6 +44,16 @@ def _comments(strategy: Strategy) -> list[str]:
     if strategy.pipeline > 1:
         comments.append("# hunmin has no pipelines: these sections are those of one stage")
     return comments
+
+
+def _model(shape: ModelShape) -> list[str]:
+    if shape.name in PRESETS:
+        return [f"model: {{preset: {shape.name}}}"]
+    size = re.fullmatch(rf"{DIAL_PRESET}-([0-9.]+[kmbt])", shape.name)
+    if size is None:
+        return []
+    comment = f"  # planned with a vocabulary of {shape.vocab_size:,}"
+    return [f"model: {{preset: {DIAL_PRESET}, size: {size[1].upper()}}}{comment}"]
 
 
 def _section(values: dict[str, str]) -> list[str]:

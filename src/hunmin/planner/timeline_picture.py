@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 _COLORS = {
     "forward": SKY,
-    "loss": "#E69F00",
+    "loss": MUTED,
     "backward": BLUE,
-    "tensor": PURPLE,
+    "tensor": "#F0E442",
     "optimizer": INK,
     "gather": GREEN,
     "scatter": PURPLE,

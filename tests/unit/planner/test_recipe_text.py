@@ -72,6 +72,14 @@ def test_the_duration_is_exact(tokens: int, tmp_path: Path) -> None:
     assert steps == pytest.approx(tokens / per_step, abs=1)
 
 
+def test_a_size_of_the_family_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    lines = recipe_lines(GROUPS, replace(SHAPE, name="hunmin-1.3b"))
+    path.write_text("\n".join(["name: planned", *lines]), "utf-8")
+    model = read_recipe(path).spec.model
+    assert (model.preset, model.size) == ("hunmin", "1.3B")
+
+
 def test_what_hunmin_cannot_do_is_said(tmp_path: Path) -> None:
     strategy = replace(GROUPS, precision="fp16", recompute="attention", pipeline=2)
     text = "\n".join(recipe_lines(strategy, replace(SHAPE, name="other")))

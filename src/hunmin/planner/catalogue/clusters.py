@@ -148,6 +148,34 @@ def cluster_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (FOLDER / "clusters").glob("*.yaml")))
 
 
+def find_device(name: str, *, where: str = "device") -> Device:
+    """Return a device of the catalogue.
+
+    Args:
+        name: Such as `a100-40gb`.
+        where: What the name was given for, for messages.
+
+    Returns:
+        The device.
+
+    Raises:
+        InputError: No such name.
+    """
+    devices = _devices()
+    if name.lower() not in devices:
+        raise unknown_name(name, devices, "device", where=where)
+    entry = completed(devices[name.lower()], devices, "device")
+    values = {key: getattr(entry, key) for key in _DEVICE_KEYS}
+    refuse_missing(values, FOLDER / "devices.yaml", "")
+    values["peak"] = values["peak"].model_dump(exclude_none=True)
+    return Device(name=entry.title or name, power=entry.power, **values)
+
+
+def device_names() -> tuple[str, ...]:
+    """Return the names of the catalogue's devices."""
+    return tuple(_devices())
+
+
 def _split(text: str, where: str) -> tuple[str, str | None, str | None]:
     """Return name, nodes and bandwidth; an @ or a colon in a path is not taken for ours."""
     match = _CLUSTER.fullmatch(text.strip())
