@@ -109,7 +109,8 @@ class Network:
             return (ranks - 1) * between.latency + sending
         over_nodes = (nodes - 1) * between.latency + sending
         inside = own * (local - 1) / local / within.usable
-        return over_nodes + (local - 1) * within.latency + inside
+        # Within the node one collective for each node of the group, whose chunks it puts in order.
+        return over_nodes + nodes * (local - 1) * within.latency + inside
 
 
 def effective_bandwidth(network: Network, message_bytes: float) -> float:
