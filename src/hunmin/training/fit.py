@@ -7,11 +7,17 @@ for the backward pass is counted. With n blocks and r rows that is
 
 a is what a block keeps of a row, e what embeddings and loss keep of it, w the copies of a block's
 weights that autocast makes.
+
+All the rest (states, gathered parameters, gradients on their way, the moment of the peak) is the
+planner's: `hunmin.planner.memory`. Its formulas for activations are for clusters that nobody has
+rented yet. Here there is a device, and what its kernels keep (fused or not, compiled or not, any
+architecture of transformers) is measured in a second; where both apply they agree.
 """
 
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,15 +29,22 @@ from hunmin.models.blocks import require_blocks
 from hunmin.models.build import build_model
 from hunmin.models.objective import CausalLMObjective
 from hunmin.models.optimize import optimize_model
-from hunmin.parallel.memory import Footprint, refuse_group_that_cannot_fit
+from hunmin.parallel.layout import Layout
 from hunmin.parallel.spec import ParallelSpec
 from hunmin.parallel.world import World
+from hunmin.planner.memory.activations import Activations, chunked_loss
+from hunmin.planner.memory.footprint import Footprint
+from hunmin.planner.memory.habits import HUNMIN
+from hunmin.planner.memory.weights import Weights
+from hunmin.planner.strategy import Strategy
 from hunmin.training.machine import Machine
 from hunmin.training.spec import MuonSpec, TrainSpec
 
-_USABLE = 0.9
-"""Share of a device's memory that a run may fill: the rest is the allocator's and the kernels'."""
 _DTYPE_BYTES = {"bf16": 2, "fp32": 4}
+_FLOAT32 = 4
+_WORKING_SHARE = 0.4
+"""Gradients inside a block while its backward pass runs, as a share of what it has kept: 0.3 to
+0.4 in both families that were counted (`hunmin.planner.memory.activations`)."""
 
 
 def smallest_group(
@@ -65,11 +78,11 @@ def smallest_group(
     memory = device_memory(world)
     footprint = measure_footprint(config, train, parallel, machine, context=context)
     if isinstance(parallel.partition_group, int):
-        refuse_group_that_cannot_fit(footprint, parallel.partition_group, memory)
+        footprint.refuse_group(parallel.partition_group, memory)
         return 1
     if parallel.partition_group == "world":
         return 1
-    fewest: list[int] = world.gather(footprint.smallest_group(int(memory * _USABLE)))
+    fewest: list[int] = world.gather(footprint.smallest_group(memory))
     return max(fewest)
 
 
@@ -102,46 +115,126 @@ def measure_footprint(
     Returns:
         The footprint.
     """
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-    sizes = [sum(p.numel() for p in block.parameters()) for block in require_blocks(model)]
-    total = sum(p.numel() for p in model.parameters())
-    precision = machine.precision
-    if parallel.gather_precision != "auto":
-        precision = parallel.gather_precision
-    return Footprint(
-        parameters=total,
-        outside_parameters=total - sum(sizes),
-        block_parameters=max(sizes),
-        optimizer_bytes=4 if isinstance(train.optimizer, MuonSpec) else 8,
-        gather_bytes=_DTYPE_BYTES[precision],
-        prefetch=parallel.prefetch,
-        activation_bytes=_activation_bytes(config, train, machine, len(sizes), context),
-        tensor=parallel.tensor,
-    )
+    rows = max(1, train.microbatch_tokens // context)
+    strategy = _strategy(train, parallel, machine, rows)
+    weights = _count_weights(config, parallel.tensor)
+    measured = measure_activations(config, train, machine, context=context)
+    return Footprint(weights, _activations(config, measured, weights, strategy, machine), strategy)
 
 
-def _activation_bytes(
-    config: PreTrainedConfig, train: TrainSpec, machine: Machine, num_blocks: int, context: int
-) -> int:
+@dataclass(frozen=True)
+class MeasuredActivations:
+    """Bytes that autograd keeps for the backward pass of n blocks and r rows.
+
+    Args:
+        fixed: Whatever n and r.
+        a_block: Of each block: copies of its weights that autocast makes.
+        a_row: Of each row: what embeddings and loss keep.
+        a_block_row: Of each row in each block.
+        context: Tokens in a row.
+    """
+
+    fixed: int
+    a_block: int
+    a_row: int
+    a_block_row: int
+    context: int
+
+    def kept(self, blocks: int, rows: int) -> int:
+        """Return the bytes that so many blocks keep of so many rows."""
+        a_block = self.a_block + rows * self.a_block_row
+        return self.fixed + rows * self.a_row + blocks * a_block
+
+
+def measure_activations(
+    config: PreTrainedConfig, train: TrainSpec, machine: Machine, *, context: int
+) -> MeasuredActivations:
+    """Measure on models of one and of two blocks.
+
+    Args:
+        config: Of the model.
+        train: Tokens of the loss at a time.
+        machine: Device and precision.
+        context: Tokens in a row.
+
+    Returns:
+        What follows for any number of blocks and rows.
+    """
+
     def kept(blocks: int, rows: int) -> int:
         batch = _random_rows(config, rows, context, machine.device)
         return _kept_for_backward(_shallow(config, blocks), batch, train, machine)
 
-    rows = max(1, train.microbatch_tokens // context)
     one_two, one_three, two_two, two_three = (
         kept(blocks, few) for blocks in (1, 2) for few in (2, 3)
     )
     a = two_three - two_two - one_three + one_two
     e = one_three - one_two - a
     w = two_two - one_two - 2 * a
-    a_logit = _DTYPE_BYTES[machine.precision] + 4
-    logits: int = train.loss_chunk_tokens * config.vocab_size * a_logit
-    fixed = one_two - w - 2 * e - 2 * a + logits + rows * e
-    if train.activation_checkpointing:
-        inputs: int = context * config.hidden_size * 4
-        return fixed + w + rows * (num_blocks * inputs + a)
-    return fixed + num_blocks * (w + rows * a)
+    return MeasuredActivations(one_two - w - 2 * e - 2 * a, w, e, a, context)
+
+
+def _strategy(train: TrainSpec, parallel: ParallelSpec, machine: Machine, rows: int) -> Strategy:
+    """Return how the model is trained; the partition group is not known yet."""
+    travels = machine.precision
+    if parallel.gather_precision != "auto":
+        travels = parallel.gather_precision
+    return Strategy(
+        layout=Layout(parallel.tensor, parallel.tensor, 1, parallel.tensor),
+        micro_batch=rows,
+        microsteps=2,  # gradients of the microbatch before are there; the plan is not, yet
+        recompute="blocks" if train.activation_checkpointing else "none",
+        precision=travels,
+        optimizer="muon" if isinstance(train.optimizer, MuonSpec) else "adamw",
+        reshard_after_forward=parallel.reshard_after_forward,
+        prefetch=parallel.prefetch,
+        loss_chunk=train.loss_chunk_tokens,
+    )
+
+
+def _count_weights(config: PreTrainedConfig, tensor: int) -> Weights:
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    blocks = require_blocks(model)
+    sizes = [sum(p.numel() for p in block.parameters()) for block in blocks]
+    shapes = [sorted(p.shape) for p in blocks[sizes.index(max(sizes))].parameters() if p.ndim == 2]
+    embedding, output = model.get_input_embeddings(), model.get_output_embeddings()
+    return Weights(
+        blocks=len(sizes),
+        block=max(sizes) / tensor,
+        outside=sum(p.numel() for p in model.parameters()) - sum(sizes),
+        output=output.weight.numel(),
+        is_tied=output.weight is embedding.weight,
+        matrix=max((small * large for small, large in shapes), default=0) / tensor,
+        gram=max((small * small for small, _ in shapes), default=0),
+    )
+
+
+def _activations(
+    config: PreTrainedConfig,
+    measured: MeasuredActivations,
+    weights: Weights,
+    strategy: Strategy,
+    machine: Machine,
+) -> Activations:
+    rows, precision = strategy.micro_batch, _DTYPE_BYTES[machine.precision]
+    tokens = rows * measured.context
+    # Parameters that travel in the type of the products need no copies.
+    copies = measured.a_block if strategy.precision != machine.precision else 0
+    every = float(rows * measured.a_block_row + copies)
+    stream = float(tokens * config.hidden_size * HUNMIN.residual_bytes)
+    kept = stream if strategy.recompute == "blocks" else every
+    ends = measured.fixed + rows * measured.a_row - weights.output * _FLOAT32
+    return Activations(
+        kept=kept,
+        again=max(0.0, every - kept),
+        working=_WORKING_SHARE * rows * measured.a_block_row,
+        once=max(0.0, ends),
+        stream=stream,
+        loss=chunked_loss(
+            tokens, strategy.loss_chunk or tokens, config.vocab_size, config.hidden_size, precision
+        ),
+    )
 
 
 def _shallow(config: PreTrainedConfig, num_blocks: int) -> PreTrainedConfig:

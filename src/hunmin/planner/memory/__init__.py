@@ -12,6 +12,7 @@ Checked against what hunmin's own training step allocates: benchmarks/planner_me
 """
 
 from hunmin.planner.memory.feasibility import check_fits, ways_to_fit
+from hunmin.planner.memory.footprint import Footprint
 from hunmin.planner.memory.habits import DEEPSPEED, HUNMIN, MEGATRON, Habits
 from hunmin.planner.memory.peak import memory_use
 from hunmin.planner.memory.use import DEVICE_PARTS, USABLE, MemoryUse
@@ -22,6 +23,7 @@ __all__ = [
     "HUNMIN",
     "MEGATRON",
     "USABLE",
+    "Footprint",
     "Habits",
     "MemoryUse",
     "check_fits",

@@ -159,19 +159,35 @@ class _Counted:
 
     @property
     def loss(self) -> float:
-        """Logits of a chunk and hidden states around them; or all logits, three times."""
+        """Logits of a chunk, or all logits with a float32 copy and its gradient."""
         shape, precision = self.shape, self.strategy.precision_bytes
-        chunk = min(self.strategy.loss_chunk or self.tokens, self.tokens)
         if not self.habits.chunks_loss:
             split = self.tensor if self.habits.splits_vocabulary else 1
             return self.tokens * shape.vocab_size * (precision + 2 * _FLOAT32) / split
-        logits = chunk * shape.vocab_size * precision
-        matrix = shape.vocab_size * shape.width * precision if precision < _FLOAT32 else 0
-        at_a_time = 3 if chunk < self.tokens else 2
-        return (
-            matrix + max(matrix + logits, at_a_time * logits) + 2 * chunk * shape.width * precision
-        )
+        chunk = self.strategy.loss_chunk or self.tokens
+        return chunked_loss(self.tokens, chunk, shape.vocab_size, shape.width, precision)
 
     @property
     def _has_mask(self) -> bool:
         return self.habits.masks_documents and self.strategy.attention == "fused"
+
+
+def chunked_loss(tokens: int, chunk: int, vocab_size: int, width: int, precision: int) -> float:
+    """Return the bytes that hunmin's loss needs besides the gradient of the output matrix.
+
+    Args:
+        tokens: Of a microbatch.
+        chunk: Tokens whose logits exist at a time.
+        vocab_size: Rows of the output matrix.
+        width: Of a hidden state.
+        precision: Bytes of a value in matrix products.
+
+    Returns:
+        The copy of the matrix and the product that is added to its gradient, where these are not
+        float32; logits, probabilities, and those of the chunk before; hidden states of a chunk.
+    """
+    chunk = min(chunk, tokens)
+    logits = chunk * vocab_size * precision
+    matrix = vocab_size * width * precision if precision < _FLOAT32 else 0
+    at_a_time = 3 if chunk < tokens else 2
+    return float(matrix + max(matrix + logits, at_a_time * logits) + 2 * chunk * width * precision)

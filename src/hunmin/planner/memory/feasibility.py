@@ -6,12 +6,13 @@ of recomputed blocks and single rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from hunmin.core.errors import InputError
 from hunmin.core.units import format_bytes
 from hunmin.parallel.layout import Layout
+from hunmin.planner.memory.footprint import first_enough
 from hunmin.planner.memory.habits import Habits
 from hunmin.planner.memory.peak import memory_use
 from hunmin.planner.memory.use import USABLE, MemoryUse
@@ -100,7 +101,9 @@ class _Trial:
     def _larger_group(self, strategy: Strategy) -> Iterator[str]:
         layout = strategy.layout
         sizes = _group_sizes(layout)
-        size = _first(sizes, lambda size: self.fits(replace(strategy, layout=_group(layout, size))))
+        size = first_enough(
+            sizes, lambda size: self.fits(replace(strategy, layout=_group(layout, size)))
+        )
         if size is None:
             return
         world = _group(layout, size).world_size
@@ -126,7 +129,9 @@ class _Trial:
 
     def _fewer_rows(self, strategy: Strategy) -> Iterator[str]:
         fewer = range(1, strategy.micro_batch)
-        most = _first(fewer[::-1], lambda rows: self.fits(replace(strategy, micro_batch=rows)))
+        most = first_enough(
+            fewer[::-1], lambda rows: self.fits(replace(strategy, micro_batch=rows))
+        )
         if most is not None:
             yield f"at most {most} {'row' if most == 1 else 'rows'} a microbatch"
 
@@ -137,15 +142,6 @@ class _Trial:
             if self.fits(replace(strategy, loss_chunk=chunk)):
                 yield f"a loss over {chunk} tokens at a time"
                 return
-
-
-def _first(candidates: Sequence[int], is_enough: Callable[[int], bool]) -> int | None:
-    """Return the first candidate that is enough, where all that follow it are too."""
-    low, high = 0, len(candidates)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if is_enough(candidates[middle]) else (middle + 1, high)
-    return candidates[low] if low < len(candidates) else None
 
 
 def _group_sizes(layout: Layout) -> list[int]:
