@@ -2,8 +2,8 @@
 
 python benchmarks/planner_validation/calibrate.py
 
-Prints each constant beside the catalogue's; nothing is written: who changes the catalogue does it by
-hand, and the tests compare. Least squares on the logarithm of predicted over published speed, by
+Prints each constant beside the catalogue's; nothing is written: who changes the catalogue does it
+by hand, and the tests compare. Least squares on the logarithm of predicted over published speed, by
 damped Gauss-Newton steps within bounds. No constant belongs to a point or to a model.
 """
 
@@ -20,13 +20,12 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from planner_validation.point import Point
-from planner_validation.points import load_points, part
-from planner_validation.predict import predict, resolved
-
 from hunmin.planner.catalogue.software import find_software
 from hunmin.planner.cluster import Cluster
 from hunmin.planner.software import Software
+from planner_validation.point import Point
+from planner_validation.points import load_points, part
+from planner_validation.predict import predict, resolved
 
 Vector = npt.NDArray[np.float64]
 ON_EFA = ("p3dn", "p4d", "p4de", "p5", "p5en")
