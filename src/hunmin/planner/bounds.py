@@ -30,8 +30,8 @@ class Bounds:
     def least_seconds(self, strategy: Strategy) -> float:
         """Return seconds that no step of a strategy falls short of.
 
-            sending                                                one network
-            computing + tensor + what never overlaps + interference    one device
+            sending                                                        one network
+            computing + tensor + what cannot be hidden + interference      one device
 
         Args:
             strategy: One pipeline stage.
@@ -40,17 +40,18 @@ class Bounds:
             The larger of both, and the update.
 
         Note:
-            What is hidden behind computing makes it longer by the interference I: h hidden
-            seconds by h I/(1+I). What tensor collectives hide makes nothing longer.
+            Nothing hides the first gathers of a microstep and its last reductions. What is hidden
+            behind computing makes it longer by the interference I: h hidden seconds by h I/(1+I).
+            What tensor collectives hide makes nothing longer.
         """
         costs = self._costs_of(strategy)
         computing, tensor = computing_seconds(costs, strategy)
         sending = sending_seconds(costs, strategy)
-        open_seconds = _never_hidden(costs, sending)
+        exposed = _never_hidden(costs, strategy, sending)
         slower = costs.interference
-        hidden = max(0.0, sum(sending.values()) - open_seconds - tensor)
+        hidden = max(0.0, sum(sending.values()) - exposed - tensor)
         longer = min(hidden, computing * (1 + slower)) * slower / (1 + slower)
-        device = computing + tensor + open_seconds + longer
+        device = computing + tensor + exposed + longer
         return max(sum(sending.values()), device) + costs.optimizer
 
     def _costs_of(self, strategy: Strategy) -> StepCosts:
@@ -94,17 +95,26 @@ def sending_seconds(costs: StepCosts, strategy: Strategy) -> dict[str, float]:
     Returns:
         Seconds of a step by the kind of collective.
     """
+    gathers = costs.blocks * (2 if strategy.reshard_after_forward else 1)
+    return _sent(costs, strategy, gathers, costs.blocks)
+
+
+def _sent(costs: StepCosts, strategy: Strategy, gathers: int, reductions: int) -> dict[str, float]:
+    """Return the seconds of so many blocks' collectives in a microstep, and those outside."""
     block, outside, microsteps = costs.block, costs.outside, strategy.microsteps
-    gathers = 2 if strategy.reshard_after_forward else 1
     synchronised = 1 if strategy.layout.two_hop else microsteps
     return {
-        "gather": microsteps * (costs.blocks * gathers * block.gather + outside.gather),
-        "scatter": microsteps * (costs.blocks * block.scatter + outside.scatter),
-        "all_reduce": synchronised * (costs.blocks * block.all_reduce + outside.all_reduce),
+        "gather": microsteps * (gathers * block.gather + outside.gather),
+        "scatter": microsteps * (reductions * block.scatter + outside.scatter),
+        "all_reduce": synchronised * (reductions * block.all_reduce + outside.all_reduce),
     }
 
 
-def _never_hidden(costs: StepCosts, sending: Mapping[str, float]) -> float:
+def _never_hidden(costs: StepCosts, strategy: Strategy, sending: Mapping[str, float]) -> float:
+    """Return the seconds at both ends of a microstep, and what does not overlap between them."""
+    ends = _sent(costs, strategy, 1, 1)
+    between = {kind: sending[kind] - ends[kind] for kind in sending}
     reductions = costs.overlap if costs.reduction_overlap is None else costs.reduction_overlap
-    reduced = sending["scatter"] + sending["all_reduce"]
-    return (1 - costs.overlap) * sending["gather"] + (1 - reductions) * reduced
+    exposed = (1 - costs.overlap) * between["gather"]
+    exposed += (1 - reductions) * (between["scatter"] + between["all_reduce"])
+    return sum(ends.values()) + exposed

@@ -28,7 +28,7 @@ def refuse(request: Request, strategies: Iterable[Strategy]) -> InputError:
     room = Fitting(shape, memory)
     nearest = room.smallest(strategies)
     use = room.use(nearest)
-    ways = ways_to_fit(shape, nearest, memory) or tuple(_left_open(request))
+    ways = [*ways_to_fit(shape, nearest, memory), *_freed(request)]
     return InputError(
         f"{shape.name} does not fit {cluster.devices} x {format_bytes(memory)}",
         where=cluster.name,
@@ -39,12 +39,11 @@ def refuse(request: Request, strategies: Iterable[Strategy]) -> InputError:
     )
 
 
-def _left_open(request: Request) -> Iterator[str]:
-    """Yield what of the fixed choices, left to the search, lets something fit."""
-    for name, value in vars(request.fixed).items():
-        if value is None:
-            continue
-        open_one = replace(request, fixed=replace(request.fixed, **{name: None}))
-        room = Fitting(request.shape, request.cluster.device.memory)
-        if any(room.fits(strategy) for strategy in list_strategies(open_one)):
-            yield f"{name.replace('_', ' ')} other than {value}"
+def _freed(request: Request) -> Iterator[str]:
+    """Yield that freeing parameters is enough, where they are to stay gathered."""
+    if request.fixed.reshard_after_forward is not False:
+        return
+    frees = replace(request, fixed=replace(request.fixed, reshard_after_forward=True))
+    room = Fitting(request.shape, request.cluster.device.memory)
+    if any(room.fits(strategy) for strategy in list_strategies(frees)):
+        yield "parameters that are freed after the forward pass (reshard_after_forward)"
