@@ -191,9 +191,10 @@ class Candidate:
 
     @property
     def complexity(self) -> tuple[object, ...]:
-        """What the simpler of two equally fast strategies has less of."""
+        """What the simpler of two equally fast strategies has less of; first the batch is kept."""
         layout = self.strategy.layout
         return (
+            abs(self.strategy.rows_per_step - self.request.rows),
             layout.tensor,
             layout.hierarchical,
             not layout.two_hop,
