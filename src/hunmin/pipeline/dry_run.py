@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hunmin.core.artifact import Artifact, load_artifact
 from hunmin.core.errors import HunminError, InputError
@@ -18,6 +18,9 @@ from hunmin.data.tokens import TokensFacts, read_facts
 from hunmin.pipeline.recipe import Recipe
 from hunmin.pipeline.stages import STAGES, wanted_stages
 from hunmin.training.spec import TrainSpec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 
 @dataclass(frozen=True)
@@ -95,11 +98,24 @@ def _derived(recipe: Recipe, folder: Path) -> Iterator[PlannedValue]:
     yield _derive("model.parameters_without_embeddings", format_count(counts.non_embedding))
     if recipe.data is None or recipe.train is None:
         return
+    yield from _derived_memory(config, recipe, recipe.train, context=recipe.data.context)
     tokens = _existing(folder, recipe, "data")
     if tokens is None:
         yield _derive("train.plan", "known when the data stage has counted the tokens")
         return
     yield from _derived_from_tokens(recipe.data, recipe.train, tokens)
+
+
+def _derived_memory(
+    config: PreTrainedConfig, recipe: Recipe, train: TrainSpec, *, context: int
+) -> Iterator[PlannedValue]:
+    from hunmin.pipeline.dry_run_memory import find_gpu_memory, plan_memory
+
+    facts = plan_memory(
+        config, train, recipe.parallel, context=context, gpu_memory=find_gpu_memory()
+    )
+    for key, value in facts:
+        yield _derive(key, value)
 
 
 def _derived_from_tokens(

@@ -99,22 +99,38 @@ def read_config(path: Path) -> ModelShape:
         `models.flops` does.
     """
     file = path / "config.json" if path.is_dir() else path
-    config = _parse(file)
+    return shape_of_config(_parse(file), file.resolve().parent.name, file)
+
+
+def shape_of_config(config: Mapping[str, Any], name: str, where: Path) -> ModelShape:
+    """Return the shape that the values of a config.json describe.
+
+    Args:
+        config: Its values.
+        name: Of the model, for people.
+        where: What the values are from, for messages.
+
+    Returns:
+        The shape.
+
+    Raises:
+        InputError: An unknown `model_type`, or numbers that no model has.
+    """
     kind = config.get("model_type")
     reader = _READERS.get(str(kind))
     if reader is None:
         raise InputError(
             f"the planner knows no formulas for this kind of model.{suggest(str(kind), _READERS)}",
-            where=f"{file}: model_type",
+            where=f"{where}: model_type",
             given=repr(kind),
             allowed=", ".join(model_types()),
             hint="describe it in a YAML file with layers, width, heads, ... (see models.yaml)",
         )
-    _refuse_variants(config, reader, file)
-    values = _numbers(config, reader, file)
+    _refuse_variants(config, reader, where)
+    values = _numbers(config, reader, where)
     traits = {**reader.traits, **_written_traits(config)}
     positions = values["context"] if reader.has_positions else 0
-    return ModelShape(name=file.resolve().parent.name, positions=positions, **{**values, **traits})
+    return ModelShape(name=name, positions=positions, **{**values, **traits})
 
 
 def _parse(file: Path) -> dict[str, Any]:
