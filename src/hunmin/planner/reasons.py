@@ -32,9 +32,8 @@ def explain_loss(loser: Prediction, best: Prediction, *, misses_batch: bool = Fa
     if not loser.fits:
         return explain_memory(loser)
     if misses_batch:
-        return (
-            f"global batch: {loser.strategy.rows_per_step} rows, {best.strategy.rows_per_step} do"
-        )
+        rows, theirs = loser.strategy.rows_per_step, best.strategy.rows_per_step
+        return f"global batch: {rows:,} rows instead of {theirs:,}"
     change = _changes(loser, best)
     total = sum(change.values())
     return _explain_tie(loser, best, total) if total < _SAME else _explain_parts(loser, change)
