@@ -42,9 +42,11 @@ from planner_emulated_fit import (  # noqa: E402
     Calibration,
     Site,
     calibrate,
+    from_record,
     messages_of,
     predict_step,
     simulated_bytes,
+    to_record,
 )
 from planner_emulated_plot import draw_predictions  # noqa: E402
 from planner_emulated_ranks import Plan, Session, measure  # noqa: E402
@@ -69,7 +71,7 @@ class Point:
         pause: Seconds of waiting in a microstep.
         predicted: Seconds of the step.
         measured: The same, the median over rounds.
-        rounds: Their number.
+        rounds: Those of each round.
     """
 
     source: str
@@ -78,7 +80,7 @@ class Point:
     pause: float
     predicted: float
     measured: float
-    rounds: int
+    rounds: tuple[float, ...]
 
     @property
     def error(self) -> float:
@@ -148,7 +150,22 @@ def compare(
     """Put a prediction beside the median of what was measured."""
     predicted = predict_step(contender, site, pause, known)
     measured = statistics.median(seconds)
-    return Point(source, str(site), contender.name, pause, predicted, measured, len(seconds))
+    return Point(source, str(site), contender.name, pause, predicted, measured, tuple(seconds))
+
+
+def predict_again(record: dict[str, Any], point: dict[str, Any]) -> float:
+    """Return the error of a recorded step with the simulator as it is now.
+
+    Args:
+        record: A result of this benchmark; its links are taken as they were found.
+        point: One of its steps.
+
+    Returns:
+        Predicted over measured seconds, less 1.
+    """
+    site, known = from_record(record["calibrations"][point["site"]])
+    contender = next(each for each in CONTENDERS if each.name == point["contender"])
+    return predict_step(contender, site, point["pause"], known) / float(point["measured"]) - 1
 
 
 # -- the committed result --------------------------------------------------------------------------
@@ -186,7 +203,7 @@ def committed_scaling(part: dict[str, Any], rounds: int) -> tuple[dict[str, Any]
     for nodes in part["nodes"]:
         site = committed_site(part, nodes, part["microsteps"])
         known, _ = run_site(site, [pause], (), rounds)
-        calibrations[str(site)] = asdict(known)
+        calibrations[str(site)] = to_record(site, known)
         for contender, figures in committed_contenders(part):
             seconds = figures["seconds"][str(nodes)]
             name = "committed, weak scaling"
@@ -312,7 +329,7 @@ def main() -> None:
     calibrations, points, volumes, load = {}, [], [], [os.getloadavg()]
     for site in (small, large):
         known, found, sent = train_here(site, options.balances, options.rounds)
-        calibrations[str(site)] = asdict(known)
+        calibrations[str(site)] = to_record(site, known)
         points += found
         volumes += sent
     points += committed_steps(committed["step_times"], large, known)

@@ -10,7 +10,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -80,6 +80,22 @@ class Calibration:
     reductions: Links
     alone: Alone
     misfits: tuple[float, ...]
+
+
+def to_record(site: Site, known: Calibration) -> dict[str, Any]:
+    """Return plain values for JSON."""
+    return {**asdict(site), **asdict(known)}
+
+
+def from_record(record: dict[str, Any]) -> tuple[Site, Calibration]:
+    """Return what `to_record` was given."""
+    gathers, reductions = (
+        Links(Link(**record[kind]["within"]), Link(**record[kind]["between"]))
+        for kind in ("gathers", "reductions")
+    )
+    site = Site(Job(**record["job"]), record["mbit"])
+    alone = Alone(**record["alone"])
+    return site, Calibration(gathers, reductions, alone, tuple(record["misfits"]))
 
 
 # -- calibration -----------------------------------------------------------------------------------
