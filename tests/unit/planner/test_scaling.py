@@ -73,8 +73,10 @@ def test_zero3_is_one_flat_group_and_partition_groups_are_the_fastest_that_fit()
 
 
 @pytest.mark.parametrize("nodes", [2, 8])
-def test_the_partition_group_is_the_best_of_all_that_fit(nodes: int) -> None:
-    best = base(memory=1.5e9)
+@pytest.mark.parametrize("prefetch", [0, 1])
+def test_the_partition_group_is_the_best_of_all_that_fit(nodes: int, prefetch: int) -> None:
+    strategy = replace(STRATEGY, prefetch=prefetch)
+    best = base(strategy, memory=1.5e9)
     (point,) = weak_scaling(best, [nodes]).partition_groups.points
     assert point.prediction is not None
     cluster = best.cluster.with_nodes(nodes)
@@ -84,7 +86,7 @@ def test_the_partition_group_is_the_best_of_all_that_fit(nodes: int) -> None:
             if group > cluster.devices or (hierarchical and group <= 4):
                 continue
             layout = Layout(cluster.devices, 4, group, hierarchical=hierarchical)
-            one = predict(SHAPE, replace(STRATEGY, layout=layout), cluster, SOFTWARE)
+            one = predict(SHAPE, replace(strategy, layout=layout), cluster, SOFTWARE)
             seconds += [one.step.seconds] if one.fits else []
     assert point.prediction.step.seconds == min(seconds)
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from tests.support.planner_cases import DEVICE, SHAPE, SOFTWARE, Case, cases, toy_cluster
 
 from hunmin.core.errors import InputError
+from hunmin.core.units import format_bytes
 from hunmin.planner.candidates import Fixed, Request, default_batch_tokens, list_strategies
 from hunmin.planner.cluster import Link
 from hunmin.planner.prediction import Prediction, predict
@@ -198,7 +199,8 @@ def test_what_does_not_fit_says_what_fills_the_memory() -> None:
     assert all(reason.startswith("memory: ") for reason in reasons)
     rows = max(one.value for one in result.losers if one.dimension == "micro_batch")
     largest = loser(result, "micro_batch", rows)
-    assert " of 800 MB, " in largest.reason
+    needed = format_bytes(largest.prediction.memory.needed)
+    assert largest.reason.startswith(f"memory: {needed} of 800 MB, ")
     assert largest.reason.endswith("of it activations")
 
 
