@@ -6,12 +6,10 @@ from dataclasses import dataclass, replace
 
 from hunmin.planner.catalogue.software import find_software
 from hunmin.planner.cluster import Cluster
-from hunmin.planner.memory import DEEPSPEED, HUNMIN, MEGATRON, Habits, memory_use
+from hunmin.planner.memory import memory_use
 from hunmin.planner.software import Software
 from hunmin.planner.step import StepTime, step_time
 from planner_validation.point import Point
-
-HABITS: dict[str, Habits] = {"deepspeed": DEEPSPEED, "mics": DEEPSPEED, "megatron": MEGATRON}
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def resolved(point: Point) -> Point:
     if not point.fits_rule:
         return point
     memory = point.cluster.device.memory
-    habits = HABITS.get(point.software, HUNMIN)
+    habits = find_software(point.software).habits
     for rows in point.micro_batches:
         tried = point.with_micro_batch(rows)
         strategy = replace(tried.strategy_to_fit, micro_batch=rows)

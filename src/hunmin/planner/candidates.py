@@ -68,7 +68,7 @@ class Request:
             device.
         precision: Of matrix products; None for the first of bf16, fp16 and fp32 that the device
             has.
-        attention: Whether the score matrix is stored.
+        attention: Whether the score matrix is stored; None for what the software does.
         optimizer: Decides the states that are kept.
         loss_chunk: Tokens whose logits exist at a time; None for all of a microbatch.
         fixed: What is decided already.
@@ -82,7 +82,7 @@ class Request:
     software: Software
     global_batch_tokens: int | None = None
     precision: Precision | None = None
-    attention: Attention = "fused"
+    attention: Attention | None = None
     optimizer: Optimizer = "adamw"
     loss_chunk: int | None = 2_048
     fixed: Fixed = field(default_factory=Fixed)
@@ -243,7 +243,8 @@ def _variants(request: Request, layout: Layout, micro_batch: int) -> Iterator[St
             microsteps,
             recompute=recompute,
             precision=request.used_precision,
-            attention=request.attention,
+            attention=request.attention or request.software.attention,
+            reduce_bytes=request.software.reduce_bytes,
             optimizer=request.optimizer,
             reshard_after_forward=reshards,
             loss_chunk=request.loss_chunk,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from hunmin.planner.memory import MemoryUse, memory_use
+from hunmin.planner.memory import HUNMIN, Habits, MemoryUse, memory_use
 from hunmin.planner.shape import ModelShape
 from hunmin.planner.strategy import Strategy
 
@@ -21,10 +21,12 @@ class Fitting:
     Args:
         shape: The model.
         device_memory: Bytes of a device.
+        habits: What the software does with memory.
     """
 
     shape: ModelShape
     device_memory: int
+    habits: Habits = HUNMIN
     _uses: dict[Key, MemoryUse] = field(default_factory=dict)
     _too_many_rows: dict[Key, int] = field(default_factory=dict)
 
@@ -32,7 +34,7 @@ class Fitting:
         """Return the bytes of a rank."""
         key = (*_all_but_rows(strategy), strategy.micro_batch)
         if key not in self._uses:
-            self._uses[key] = memory_use(self.shape, strategy)
+            self._uses[key] = memory_use(self.shape, strategy, self.habits)
         return self._uses[key]
 
     def fits(self, strategy: Strategy) -> bool:

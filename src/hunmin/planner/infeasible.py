@@ -23,12 +23,12 @@ def refuse(request: Request, strategies: Iterable[Strategy]) -> InputError:
     Returns:
         The error, to be raised.
     """
-    shape, cluster = request.shape, request.cluster
+    shape, cluster, habits = request.shape, request.cluster, request.software.habits
     memory = cluster.device.memory
-    room = Fitting(shape, memory)
+    room = Fitting(shape, memory, habits)
     nearest = room.smallest(strategies)
     use = room.use(nearest)
-    ways = [*ways_to_fit(shape, nearest, memory), *_freed(request)]
+    ways = [*ways_to_fit(shape, nearest, memory, habits), *_freed(request)]
     return InputError(
         f"{shape.name} does not fit {cluster.devices} x {format_bytes(memory)}",
         where=cluster.name,
@@ -44,6 +44,6 @@ def _freed(request: Request) -> Iterator[str]:
     if request.fixed.reshard_after_forward is not False:
         return
     frees = replace(request, fixed=replace(request.fixed, reshard_after_forward=True))
-    room = Fitting(request.shape, request.cluster.device.memory)
+    room = Fitting(request.shape, request.cluster.device.memory, request.software.habits)
     if any(room.fits(strategy) for strategy in list_strategies(frees)):
         yield "parameters that are freed after the forward pass (reshard_after_forward)"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _COLORS = {"partition_groups": BLUE, "zero3": ORANGE}
 _MARKERS = {"partition_groups": "o", "zero3": "s"}
 _SUBTITLES = {
-    "weak": "the global batch grows with the cluster; ideal are a flat line and the dotted one",
-    "strong": "the same global batch on ever more devices; the dotted line is ideal",
+    "weak": "The global batch grows with the cluster; ideal are a flat line and the dotted one",
+    "strong": "The same global batch on ever more devices; the dotted line is ideal",
 }
 _MOST_TICKS = 8
 

@@ -152,7 +152,7 @@ def predict(
         cluster,
         software,
         step_time(shape, strategy, cluster, software),
-        memory_use(shape, strategy),
+        memory_use(shape, strategy, software.habits),
     )
 
 

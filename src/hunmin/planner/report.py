@@ -24,8 +24,9 @@ from hunmin.planner.step import StepTime
 from hunmin.planner.timeline_text import timeline_lines
 
 _DAY, _HOUR = 86_400.0, 3_600.0
-_LABEL = 16
+_LABEL = 19
 _WIDTH = 100
+_INDENT = 11 * " "
 _TINY = 0.0005
 """Shares of a step below this are not worth a line."""
 _PASSES = ("forward", "backward")
@@ -83,9 +84,9 @@ def terminal_lines(plan: Plan, *, explain: bool = False) -> list[str]:
         lines += ["", *_terminal_section(section)]
     if explain:
         lines += ["", *timeline_lines(plan.best.step.events, plan.best.strategy.microsteps)]
-        lines += ["", "Every other choice at its best", *_in_columns(_loser_rows(plan))]
+        lines += ["", "Every other choice at its best", *_told(_loser_rows(plan))]
     else:
-        lines += ["", "Next best, and why they lose", *_in_columns(_rival_rows(plan))]
+        lines += ["", "Next best by tokens a second, and why they lose", *_told(_rival_rows(plan))]
     lines += ["", "To paste into a recipe", *(f"  {line}" for line in plan.recipe), ""]
     return [*lines, *(line for note in _notes(plan) for line in textwrap.wrap(note, _WIDTH))]
 
@@ -269,12 +270,13 @@ def _cells(loser: Loser, best: Prediction) -> Cells:
     return describe_difference(loser, best), _slower(loser.prediction, best), loser.reason
 
 
-def _in_columns(rows: Iterator[Cells]) -> list[str]:
-    cells = list(rows)
-    if not cells:
-        return ["  there is no other that fits"]
-    names, speeds = (max(len(row[place]) for row in cells) for place in (0, 1))
-    return [f"  {name:<{names}}  {speed:>{speeds}}  {why}" for name, speed, why in cells]
+def _told(rows: Iterator[Cells]) -> list[str]:
+    """One line says what and how fast, the next ones why."""
+    lines = []
+    for name, speed, why in rows:
+        lines.append(f"  {speed:>7}  {name}")
+        lines += textwrap.wrap(why, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
+    return lines or ["  there is no other that fits"]
 
 
 def describe_difference(loser: Loser, best: Prediction) -> str:

@@ -244,7 +244,7 @@ def _layouts(cluster: Cluster, tensor: int, name: SeriesName) -> list[Layout]:
 def _fastest(best: Prediction, cluster: Cluster, strategies: Iterable[Strategy]) -> Prediction:
     """Return the fastest strategy that fits, or the smallest if none does."""
     shape, software = best.shape, best.software
-    needs = [(strategy, memory_use(shape, strategy)) for strategy in strategies]
+    needs = [(strategy, memory_use(shape, strategy, software.habits)) for strategy in strategies]
     fitting = [strategy for strategy, memory in needs if memory.fits(cluster.device.memory)]
     if not fitting:
         smallest, _ = min(needs, key=lambda pair: pair[1].total)

@@ -132,7 +132,7 @@ def search(request: Request) -> SearchResult:
     Note:
         Strategies are compared by seconds a token, since not every layout divides the batch.
     """
-    room = Fitting(request.shape, request.cluster.device.memory)
+    room = Fitting(request.shape, request.cluster.device.memory, request.software.habits)
     strategies = list(list_strategies(request))
     fitting = _fitting(request, strategies, room)
     if not fitting:

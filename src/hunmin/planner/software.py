@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hunmin.parallel.collectives.volume import Backend
+from hunmin.planner.memory.habits import HUNMIN, Habits
+from hunmin.planner.shape import Attention
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class Software:
             device's memory, in and out of buffers: time in which nothing else is computed.
         fused: Share of the passes over memory between matrix products that fused kernels save.
         attention_share: Rate of fused attention relative to large matrix products.
+        attention: Whether the score matrix is stored.
+        reduce_bytes: Bytes of a gradient value that travels.
+        habits: What it does with memory.
         backend: What carries messages.
         origin: Where the constants come from.
     """
@@ -39,5 +44,8 @@ class Software:
     copies: float = 4.0
     fused: float = 0.0
     attention_share: float = 0.6
+    attention: Attention = "fused"
+    reduce_bytes: int = 4
+    habits: Habits = HUNMIN
     backend: Backend = "nccl"
     origin: str = ""

@@ -63,15 +63,15 @@ def last_microstep(events: Sequence[Event]) -> list[Event]:
         events: Of a step, as `step_time` returns them.
 
     Returns:
-        Compute and network events; what began earlier is cut off.
+        Compute and network events; the microstep begins when all before it has ended.
     """
     last = max(event.microstep for event in events)
-    earlier = [e.end for e in events if e.stream == "compute" and e.microstep < last]
+    earlier = [event.end for event in events if event.microstep < last]
     began = max(earlier, default=0.0)
     return [
-        Event(e.stream, e.kind, e.block, e.microstep, max(0.0, e.start - began), e.end - began)
+        Event(e.stream, e.kind, e.block, e.microstep, e.start - began, e.end - began)
         for e in events
-        if e.end > began
+        if e.microstep == last
     ]
 
 

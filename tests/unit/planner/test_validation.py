@@ -13,6 +13,11 @@ from typing import Any
 import pytest
 
 from hunmin.planner import accuracy
+from hunmin.planner.candidates import Request
+from hunmin.planner.catalogue.clusters import find_cluster
+from hunmin.planner.catalogue.models import find_model
+from hunmin.planner.catalogue.software import find_software
+from hunmin.planner.search import search
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -117,3 +122,12 @@ def test_the_catalogue_has_the_constants_that_fit_best(points: list[Any]) -> Non
         lambda values: calibrate.residuals(chosen, list(values)), kept, low, high, steps=1
     )
     assert better > 0.99 * float(now @ now)
+
+
+def test_the_plan_of_the_published_175b_run_is_as_fast_as_that_run() -> None:
+    """MiCS: 169 TFLOPS a GPU on 16 nodes of p4de, hardware FLOPs."""
+    request = Request(find_model("gpt3-175b"), find_cluster("p4de:16"), find_software("hunmin"))
+    best = search(request).best
+    assert accuracy.MEASURED is not None
+    assert best.hardware_flops / 1e12 == pytest.approx(169, rel=accuracy.MEASURED.nine_tenths)
+    assert best.mfu < best.hfu

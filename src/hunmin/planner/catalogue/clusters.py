@@ -118,7 +118,7 @@ def find_cluster(text: str, *, where: str = "cluster") -> Cluster:
     """Return a cluster of the catalogue, or of a file.
 
     Args:
-        text: NAME[:NODES][@BANDWIDTH]. `p4d` is one node, `p4d:64` are 64, `dgx-2:24@100Gbps` has
+        text: `NAME[:NODES][@BANDWIDTH]`. `p4d` is one node, `p4d:64` are 64, `dgx-2:24@100Gbps` has
             another bandwidth between nodes, and `my.yaml:16` is a file (see `ClusterEntry`; it
             may say `like: p4d` and write only what differs).
         where: What the text was given for, for messages.

@@ -11,8 +11,11 @@ from pydantic import Field
 from hunmin.core.spec import Spec
 from hunmin.parallel.collectives.volume import Backend
 from hunmin.planner.catalogue.entries import Figures, completed, read_shipped, unknown_name
+from hunmin.planner.memory.habits import DEEPSPEED, HUNMIN, MEGATRON
+from hunmin.planner.shape import Attention
 from hunmin.planner.software import Software
 
+_HABITS = {habits.name: habits for habits in (HUNMIN, DEEPSPEED, MEGATRON)}
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -33,6 +36,12 @@ class SoftwareEntry(Figures):
     """Share of the passes over memory between matrix products that fused kernels save."""
     attention_share: float | None = Field(default=None, gt=0)
     """Rate of fused attention relative to large matrix products."""
+    attention: Attention | None = None
+    """Whether the score matrix is stored (plain) or not (fused)."""
+    reduce_bytes: Literal[2, 4] | None = None
+    """Bytes of a gradient value that travels."""
+    habits: Literal["hunmin", "deepspeed", "megatron"] | None = None
+    """What it does with memory: see `hunmin.planner.memory.habits`."""
     backend: Backend | None = None
     """What carries messages."""
 
@@ -59,7 +68,9 @@ def find_software(name: str, *, where: str = "--software") -> Software:
         raise unknown_name(name, programs, "software", where=where)
     entry = completed(programs[name.lower()], programs, "software")
     origin = "; ".join(f"{key}: {source}" for key, source in entry.sources.items())
-    return Software(name.lower(), entry.title or name, origin=origin, **entry.figures)
+    figures = dict(entry.figures)
+    habits = _HABITS[figures.pop("habits", "hunmin")]
+    return Software(name.lower(), entry.title or name, habits=habits, origin=origin, **figures)
 
 
 def software_names() -> tuple[str, ...]:

@@ -23,6 +23,13 @@ def test_what_a_program_is_like_is_taken_from_there() -> None:
     assert ours.title != fsdp.title
 
 
+def test_published_systems_differ_in_memory_and_gradients() -> None:
+    ours, mics = find_software("hunmin"), find_software("mics")
+    assert (ours.reduce_bytes, ours.attention, ours.habits.name) == (4, "fused", "hunmin")
+    assert (mics.reduce_bytes, mics.attention, mics.habits.name) == (2, "plain", "deepspeed")
+    assert find_software("megatron").habits.name == "megatron"
+
+
 def test_an_unknown_program_is_refused() -> None:
     with pytest.raises(InputError) as error:
         find_software("deepsped")
