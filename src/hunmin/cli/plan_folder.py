@@ -78,7 +78,7 @@ def _draw_step(best: Prediction, paths: list[Path]) -> None:
 
     title = f"{best.shape.name} on {best.cluster.nodes} x {best.cluster.name}"
     microsteps = best.strategy.microsteps
-    which = "the only microstep" if microsteps == 1 else f"the last of {microsteps} microsteps"
+    which = "The only microstep" if microsteps == 1 else f"The last of {microsteps} microsteps"
     subtitle = f"{which} of a step, and the update; hatched: the device waits for the network"
     draw_timeline(best.step.events, title, subtitle, paths)
 

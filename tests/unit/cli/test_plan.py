@@ -43,7 +43,7 @@ def test_a_plan_says_layout_memory_speed_and_run(capsys: pytest.CaptureFixture[s
     ):
         assert words in text
     assert "26B tokens" in text
-    assert "Next best, and why they lose" in text
+    assert "Next best by tokens a second" in text
     assert "ZeRO-3: groups of 16" in text
     assert "Not in the model" in text
 
