@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.planner_cases import SHAPE, Case, cases
 
+from hunmin.parallel.collectives.volume import gather_volume
 from hunmin.planner.bounds import Bounds, sending_seconds
 from hunmin.planner.cluster import Link
 from hunmin.planner.costs import derive_costs
@@ -132,8 +133,6 @@ def test_no_step_is_shorter_than_its_bound(case: Case) -> None:
 @given(cases())
 @few
 def test_hierarchical_collectives_put_no_more_on_a_nodes_link(case: Case) -> None:
-    from hunmin.parallel.collectives.volume import gather_volume
-
     layout = case.strategy.layout
     flat = gather_volume(layout, 1e9, hierarchical=False)
     assert gather_volume(layout, 1e9, hierarchical=True) <= flat
