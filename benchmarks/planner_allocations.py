@@ -331,7 +331,7 @@ def _attention(batch: TokenBatch, strategy: Strategy, *, is_packed: bool) -> Ite
     """Work out beforehand what depends on values: who attends to whom."""
     dtype = torch.bfloat16 if strategy.precision == "bf16" else torch.float32
     rows, context = batch.segment_ids.shape
-    plan = plan_packing(batch.segment_ids, dtype)
+    plan = plan_packing(batch.segment_ids, dtype) if strategy.attention == "plain" else None
 
     def mask(segment_ids: Tensor) -> Tensor | None:
         if not is_packed:

@@ -95,13 +95,17 @@ class Case:
     def strategy(self) -> Strategy:
         """How it is trained."""
         ranks = self.group * self.tensor
-        layout = Layout(ranks * self.copies, min(8, ranks), self.group, self.tensor)
+        node = min(8, ranks)
+        is_hierarchical = ranks > node and self.tensor < node
+        layout = Layout(ranks * self.copies, node, self.group, self.tensor, is_hierarchical)
         default = Strategy(layout, micro_batch=1, microsteps=1, recompute="none", loss_chunk=2048)
         return dataclasses.replace(default, **self.choices)
 
 
 BLOCKS = {"recompute": "blocks"}
 CASES = (
+    Case("1.3B", 32_768, 2048, 1, choices={"microsteps": 2}),
+    Case("hyperclova-1.3b", 51_200, 2048, 1, choices={**BLOCKS, "optimizer": "muon"}),
     Case("hyperclova-1.3b", 51_200, 2048, 8),
     Case("hyperclova-1.3b", 51_200, 2048, 8, is_packed=False, choices={"precision": "fp32"}),
     Case("hyperclova-1.3b", 51_200, 2048, 1, copies=8, choices=BLOCKS),
@@ -115,6 +119,7 @@ CASES = (
     Case("1.3B", 32_768, 1024, 8, choices={"attention": "plain", "micro_batch": 4}),
     Case("1.3B", 32_768, 2048, 8, choices={**BLOCKS, "precision": "fp32", "micro_batch": 4}),
     Case("7B", 65_536, 4096, 8, 2),
+    Case("7B", 65_536, 4096, 8, is_packed=False, choices={"prefetch": 3, "loss_chunk": 512}),
     Case("7B", 128_000, 8192, 64, choices=BLOCKS),
     Case("7B", 65_536, 4096, 64, choices={**BLOCKS, "reshard_after_forward": False, "prefetch": 0}),
 )

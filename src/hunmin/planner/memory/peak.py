@@ -198,18 +198,25 @@ class _Step:
         )
 
     def _gathered(self, moment: _Moment) -> float:
-        if moment.name == "optimizer" and self.is_gathered:
-            return 0.0
         if not self.is_gathered:
-            # Copies in the precision of matrix products; there is no need for any in float32.
-            copies = self.strategy.precision_bytes % _FLOAT32
-            return self.weights.in_blocks * copies
+            return self._copies(moment)
+        if moment.name == "optimizer":
+            return 0.0
         blocks = moment.gathered_blocks
-        if not self.strategy.reshard_after_forward and moment.name != "optimizer":
+        if not self.strategy.reshard_after_forward:
             buffer = self._flat if moment.kept_blocks == self.weights.blocks else 0
             blocks = max(blocks, self.weights.blocks - moment.done + buffer)
         block = self.weights.block * self.strategy.precision_bytes
         return blocks * block + self.weights.outside * _FLOAT32
+
+    def _copies(self, moment: _Moment) -> float:
+        """Whole parameters in the precision of matrix products; in float32 there is no need.
+
+        Autocast makes them in the forward pass and frees them with the activations.
+        """
+        copies = self.strategy.precision_bytes % _FLOAT32
+        done = moment.done if self.habits.gathers else 0
+        return (self.weights.blocks - done) * self.weights.block * copies
 
     @property
     def _flat(self) -> int:
