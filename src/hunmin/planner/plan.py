@@ -15,6 +15,7 @@ from hunmin.planner.search import DIMENSIONS, Loser, Request, SearchResult, sear
 
 SHOWN_TOKENS = 100_000_000_000
 """Tokens whose days are told where nobody said how many there are."""
+OWN_SOFTWARE = "hunmin"
 _RIVALS = 6
 _EACH = 2
 """Of one dimension."""
@@ -44,7 +45,11 @@ class Plan:
     @property
     def recipe(self) -> list[str]:
         """Lines of the recipe that trains so."""
-        return recipe_lines(self.best.strategy, self.best.shape, self.tokens)
+        best = self.best
+        lines = recipe_lines(best.strategy, best.shape, self.tokens)
+        if best.software.name == OWN_SOFTWARE:
+            return lines
+        return [f"# planned for {best.software.title}, not for hunmin", *lines]
 
     def rivals(self) -> list[Loser]:
         """Return the fastest other strategies that fit, each once, the fastest first.

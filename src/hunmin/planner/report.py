@@ -29,6 +29,7 @@ _WIDTH = 100
 _INDENT = 11 * " "
 _TINY = 0.0005
 """Shares of a step below this are not worth a line."""
+_ALL = 0.9995
 _PASSES = ("forward", "backward")
 Row = tuple[str, str]
 Cells = tuple[str, str, str]
@@ -134,6 +135,7 @@ def _layout_rows(best: Prediction) -> Iterator[Row]:
     yield "global batch", _rows(strategy.rows_per_step, best)
     yield "recomputes", _recomputes(best)
     yield "computes in", f"{strategy.precision}, optimizer {strategy.optimizer}"
+    yield "trained by", best.software.title
 
 
 def _rows(rows: int, best: Prediction) -> str:
@@ -231,7 +233,8 @@ def _cost(run: RunPlan) -> float:
 
 
 def _failures(run: RunPlan) -> str:
-    goodput = "" if run.goodput is None else f"goodput {run.goodput:.1%}"
+    share = run.goodput or 0.0
+    goodput = "goodput over 99.9%" if share > _ALL else f"goodput {share:.1%}"
     if run.seconds_between_failures is None or run.expected_failures is None:
         return f"{goodput}, none expected"
     between = _days(run.seconds_between_failures / _DAY)

@@ -87,6 +87,15 @@ def test_what_is_fixed_stays(capsys: pytest.CaptureFixture[str]) -> None:
     assert best["tokens_per_step"] == pytest.approx(1e6, rel=0.05)
 
 
+def test_another_program_is_named_where_its_plan_is_no_recipe(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = plan(capsys, *SMALL, "--software", "deepspeed")
+    assert "trained by           DeepSpeed" in text
+    assert "# planned for DeepSpeed" in text
+    assert "# planned for" not in plan(capsys, *SMALL)
+
+
 def test_explain_draws_a_step_and_names_every_other_choice(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -127,6 +136,10 @@ def test_one_device_has_no_network(capsys: pytest.CaptureFixture[str]) -> None:
     text = plan(capsys, "gpt2", "--cluster", "laptop", "--explain")
     assert "nothing between nodes" in text
     assert "partition groups of 1, one copy" in text
+    arguments = ["gpt2", "--cluster", "laptop", "--failures", "none", "--json"]
+    printed = plan(capsys, *arguments)
+    assert "NaN" not in printed
+    assert "Infinity" not in printed
 
 
 def test_the_list_names_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
