@@ -1,4 +1,4 @@
-"""Seconds of a collective: bytes over a link, and a latency for each hop of the ring.
+"""Seconds of a collective: bytes over a link, and a cost of each message of the ring.
 
     ring of p ranks on q nodes      (p-1) α_between  +  bytes / bandwidth of the nodes' links
     in two stages                   (q-1) α_between  +  bytes / bandwidth, then within the node
@@ -7,7 +7,7 @@
 A ring moves p-1 messages over each of its links, and the slowest link sets the pace: α is what one
 message costs there besides its bytes.
 
-The latency term grows with the participants and the bytes do not: so the effective bandwidth falls
+The messages grow with the participants and the bytes do not: so the effective bandwidth falls
 as the group grows and as messages shrink. This is what partition groups live on; with a constant
 bandwidth a group of two nodes and a group of a hundred would cost the same.
 
@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from hunmin.parallel.collectives.volume import (
     Backend,
     all_reduce_volume,
+    backend_factor,
     gather_volume,
     scatter_volume,
 )
@@ -63,7 +64,7 @@ class Network:
             hierarchical=self.layout.hierarchical,
             backend=self.backend,
         )
-        return self._group_seconds(message_bytes, volume)
+        return self._group_seconds(message_bytes, volume, backend_factor(self.backend))
 
     def all_reduce_seconds(self, message_bytes: float) -> float:
         """Return the seconds of synchronising the copies of the model.
@@ -91,26 +92,22 @@ class Network:
         ring = 2 * message_bytes * (ranks - 1) / ranks
         return 2 * (ranks - 1) * link.latency + ring / link.usable
 
-    def _group_seconds(self, message_bytes: float, crossing: float) -> float:
-        layout = self.layout
-        ranks, local, nodes = (
-            layout.partition_group,
-            layout.group_ranks_per_node,
-            layout.nodes_per_group,
-        )
-        if ranks == 1:
-            return 0.0
-        within, between = self.cluster.within, self.cluster.between
-        own = message_bytes / layout.tensor
+    def _group_seconds(self, message_bytes: float, crossing: float, factor: int = 1) -> float:
+        """Return the seconds of a ring, or of two stages; `factor` as in `backend_factor`."""
+        layout, within, between = self.layout, self.cluster.within, self.cluster.between
+        ranks, local = layout.partition_group, layout.group_ranks_per_node
+        own = factor * message_bytes / layout.tensor
         if not layout.spans_nodes:
             return (ranks - 1) * within.latency + own * (ranks - 1) / ranks / within.usable
         sending = crossing / between.usable
         if not layout.hierarchical:
-            return (ranks - 1) * between.latency + sending
-        over_nodes = (nodes - 1) * between.latency + sending
+            # Every byte passes every device, too.
+            passing = own * (ranks - 1) / ranks / within.usable
+            return (ranks - 1) * between.latency + max(sending, passing)
+        over_nodes = (layout.nodes_per_group - 1) * between.latency + sending
         inside = own * (local - 1) / local / within.usable
         # Within the node one collective for each node of the group, whose chunks it puts in order.
-        return over_nodes + nodes * (local - 1) * within.latency + inside
+        return over_nodes + layout.nodes_per_group * (local - 1) * within.latency + inside
 
 
 def effective_bandwidth(network: Network, message_bytes: float) -> float:
