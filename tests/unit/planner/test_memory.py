@@ -17,6 +17,8 @@ from hunmin.planner.memory import (
     DEVICE_PARTS,
     HUNMIN,
     MEGATRON,
+    MEGATRON_CORE,
+    MEGATRON_SEQUENCE,
     USABLE,
     check_fits,
     memory_use,
@@ -126,6 +128,47 @@ def test_a_pipelines_first_stage_holds_as_many_microbatches_as_there_are_stages(
     assert use.parameters == pytest.approx(
         (stage * GPT3.block_parameters + GPT3.vocab_size * GPT3.width) * 4 / 8, rel=0.02
     )
+
+
+PUBLISHED = {
+    "175B on 64": (GPT3, Layout(8, 8, 1, tensor=8), 8, 3),
+    "530B on 280": (
+        gpt2_shape("530b", layers=105, width=20_480, heads=128, vocab_size=51_200, context=2048),
+        Layout(8, 8, 1, tensor=8),
+        35,
+        3,
+    ),
+    "1T on 512": (
+        gpt2_shape("1t", layers=128, width=25_600, heads=160, vocab_size=51_200, context=2048),
+        Layout(8, 8, 1, tensor=8),
+        64,
+        1,
+    ),
+}
+"""Korthikanti et al. 2022 (arXiv:2205.05198), table 3: A100 of 80 GB, one row a microbatch."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_pipelines_fit_only_with_what_was_published(name: str) -> None:
+    shape, layout, pipeline, interleaved = PUBLISHED[name]
+    strategy = plain(
+        layout,
+        microsteps=512,
+        recompute="attention",
+        attention="plain",
+        pipeline=pipeline,
+        interleaved=interleaved,
+    )
+    assert memory_use(shape, strategy, MEGATRON_SEQUENCE).fits(80 * 2**30)
+    everything = replace(strategy, recompute="none")
+    assert not memory_use(shape, everything, MEGATRON).fits(80 * 2**30)
+
+
+def test_a_distributed_optimizer_shares_states_and_keeps_whole_parameters() -> None:
+    strategy = plain(Layout(64, 8, 1, tensor=8), microsteps=4)
+    whole, shared = (memory_use(GPT3, strategy, h) for h in (MEGATRON_SEQUENCE, MEGATRON_CORE))
+    assert (shared.optimizer, shared.parameters) == (whole.optimizer / 8, whole.parameters / 8)
+    assert (shared.gathered, shared.gradients) == (whole.gathered, whole.gradients)
 
 
 def test_a_memory_use_says_what_it_is_made_of() -> None:

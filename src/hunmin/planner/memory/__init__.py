@@ -13,7 +13,14 @@ Checked against what hunmin's own training step allocates: benchmarks/planner_me
 
 from hunmin.planner.memory.feasibility import check_fits, ways_to_fit
 from hunmin.planner.memory.footprint import Footprint
-from hunmin.planner.memory.habits import DEEPSPEED, HUNMIN, MEGATRON, Habits
+from hunmin.planner.memory.habits import (
+    DEEPSPEED,
+    HUNMIN,
+    MEGATRON,
+    MEGATRON_CORE,
+    MEGATRON_SEQUENCE,
+    Habits,
+)
 from hunmin.planner.memory.peak import memory_use
 from hunmin.planner.memory.use import DEVICE_PARTS, USABLE, MemoryUse
 
@@ -22,6 +29,8 @@ __all__ = [
     "DEVICE_PARTS",
     "HUNMIN",
     "MEGATRON",
+    "MEGATRON_CORE",
+    "MEGATRON_SEQUENCE",
     "USABLE",
     "Footprint",
     "Habits",

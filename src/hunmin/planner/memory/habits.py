@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Habits:
             pass; else logits, a float32 copy and its gradient exist at once.
         splits_vocabulary: Whether tensor-parallel ranks split embedding and logits too.
         splits_sequence: Whether they split hidden states between blocks along the sequence.
+        shares_optimizer: Whether all data-parallel ranks share states of the optimizer and float32
+            parameters, though each has whole ones in the precision of matrix products.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Habits:
     chunks_loss: bool = True
     splits_vocabulary: bool = False
     splits_sequence: bool = False
+    shares_optimizer: bool = False
 
 
 HUNMIN = Habits("hunmin")
@@ -57,8 +60,14 @@ MEGATRON = Habits(
     chunks_loss=False,
     splits_vocabulary=True,
 )
-"""Megatron-LM, whose ranks hold whole stages; scores with their dropout as in Korthikanti et al.
-2022 (arXiv:2205.05198, section 4.1)."""
+"""Megatron-LM of 2021, whose ranks hold whole stages; scores with their dropout, as counted in
+Korthikanti et al. 2022 (arXiv:2205.05198, section 4.1)."""
+
+MEGATRON_SEQUENCE = replace(MEGATRON, name="megatron-sequence", splits_sequence=True)
+"""The same with sequence parallelism, as in Korthikanti et al. 2022."""
+
+MEGATRON_CORE = replace(MEGATRON_SEQUENCE, name="megatron-core", shares_optimizer=True)
+"""And with its distributed optimizer, as in Megatron-LM's later tables."""
 
 DEEPSPEED = Habits(
     "deepspeed",

@@ -141,6 +141,12 @@ class _Step:
         return self.strategy.layout.partition_group
 
     @property
+    def sharers(self) -> int:
+        """Ranks that share parameters and states of the optimizer."""
+        layout = self.strategy.layout
+        return layout.data_ranks if self.habits.shares_optimizer else layout.partition_group
+
+    @property
     def is_gathered(self) -> bool:
         """Whether parameters travel at all; one process alone has nothing to gather."""
         return self.habits.gathers and self.strategy.layout.world_size > 1
@@ -149,9 +155,9 @@ class _Step:
     def states(self) -> float:
         """Bytes of the optimizer's states."""
         if self.strategy.optimizer == "adamw":
-            return self.weights.parameters * _ADAMW_STATES / self.group
+            return self.weights.parameters * _ADAMW_STATES / self.sharers
         in_blocks = self.weights.in_blocks * _MUON_STATES
-        return (in_blocks + self.weights.outside * _ADAMW_STATES) / self.group
+        return (in_blocks + self.weights.outside * _ADAMW_STATES) / self.sharers
 
     def gradients(self, done: int) -> float:
         """Bytes of this rank's part of the gradients after some blocks' backward passes."""
@@ -159,14 +165,15 @@ class _Step:
         if self.strategy.microsteps > 1:
             some = self.weights.parameters
         a_parameter = _FLOAT32
-        if self.strategy.layout.replicas > 1 and self.strategy.reduce_bytes != _FLOAT32:
+        is_cast = self.is_gathered and self.strategy.reduce_bytes != _FLOAT32
+        if is_cast and self.strategy.layout.replicas > 1:
             a_parameter += self.strategy.reduce_bytes  # FSDP2 holds on to what it has summed
         return some * a_parameter / self.group
 
     @property
     def host(self) -> float:
         """The copy that a checkpoint is written from: parameters and states of this rank."""
-        return self.weights.parameters * _FLOAT32 / self.group + self.states
+        return self.weights.parameters * _FLOAT32 / self.sharers + self.states
 
     # -- moments ---------------------------------------------------------------------------------
 
@@ -185,7 +192,7 @@ class _Step:
         flight = self.in_flight - 1
         beside = flight * (self.weights.blocks * self.activations.kept)
         return MemoryUse(
-            parameters=self.weights.parameters * _FLOAT32 / self.group,
+            parameters=self.weights.parameters * _FLOAT32 / self.sharers,
             gradients=self.gradients(moment.done),
             optimizer=self.states,
             gathered=self._gathered(moment),
