@@ -308,10 +308,13 @@ def rank_table(calibrations: dict[str, Any]) -> str:
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--clusters", nargs="+", default=["2:200", "4:200", "4:400"], metavar="NODES:MBIT"
+    )
     parser.add_argument("--balances", type=float, nargs="+", default=[0.5, 1.0])
     parser.add_argument("--rounds", type=int, default=3, help="before and again after training")
-    parser.add_argument("--scaling-rounds", type=int, default=6, help="0 to leave it out")
-    parser.add_argument("--small-mbit", type=float, default=200, help="rate with two nodes")
+    parser.add_argument("--scaling-rounds", type=int, default=4, help="0 to leave it out")
+    parser.add_argument("--beside", type=Path, help="a JSON result whose steps are shown, too")
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args()
 
@@ -323,52 +326,65 @@ def main() -> None:
         sys.exit(f"no emulated nodes: {reason}")
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ["PYTHONWARNINGS"] = "ignore"
+    record = read_record(options.beside) if options.beside else empty_record()
     committed = json.loads(COMMITTED.read_text(encoding="utf-8"))
-    large = committed_site(committed["step_times"], 4, 4)
-    small = Site(replace(large.job, nodes=2), options.small_mbit)
-    calibrations, points, volumes, load = {}, [], [], [os.getloadavg()]
-    for site in (small, large):
-        known, found, sent = train_here(site, options.balances, options.rounds)
-        calibrations[str(site)] = to_record(site, known)
-        points += found
-        volumes += sent
-    points += committed_steps(committed["step_times"], large, known)
+    for name in options.clusters:
+        nodes, mbit = name.split(":")
+        site = replace(committed_site(committed["step_times"], int(nodes), 4), mbit=float(mbit))
+        before = os.getloadavg()[0]
+        known, points, volumes = train_here(site, options.balances, options.rounds)
+        if str(site) == str(committed_site(committed["step_times"], 4, 4)):
+            points += committed_steps(committed["step_times"], site, known)
+        add_to(record, {str(site): to_record(site, known)}, points, volumes)
+        record["load"][str(site)] = [before, os.getloadavg()[0]]
     if options.scaling_rounds:
-        more, found = committed_scaling(committed["weak_scaling"], options.scaling_rounds)
-        calibrations |= more
-        points += found
-    load.append(os.getloadavg())
-    report(options, calibrations, points, volumes, load)
+        calibrations, points = committed_scaling(committed["weak_scaling"], options.scaling_rounds)
+        add_to(record, calibrations, points, [])
+    report(options, record)
 
 
-def report(
-    options: argparse.Namespace,
+def empty_record() -> dict[str, Any]:
+    """Return a result without anything measured."""
+    return {"load": {}, "calibrations": {}, "points": [], "volumes": []}
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Return what an earlier run of this benchmark measured."""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    return {key: record[key] for key in empty_record()}
+
+
+def add_to(
+    record: dict[str, Any],
     calibrations: dict[str, Any],
-    points: list[Point],
-    volumes: list[dict[str, Any]],
-    load: list[tuple[float, float, float]],
+    points: Sequence[Point],
+    volumes: Sequence[dict[str, Any]],
 ) -> None:
+    """Append what was found on a cluster."""
+    record["calibrations"] |= calibrations
+    record["points"] += [asdict(point) for point in points]
+    record["volumes"] += volumes
+
+
+def report(options: argparse.Namespace, record: dict[str, Any]) -> None:
     """Write tables, figures and the plot."""
+    points = [Point(**point) for point in record["points"]]
+    loads = "; ".join(f"{site}: {a:.1f}, {b:.1f}" for site, (a, b) in record["load"].items())
     tables = (
         summary_table(points),
-        volume_table(volumes),
-        link_table(calibrations),
-        rank_table(calibrations),
+        volume_table(record["volumes"]),
+        link_table(record["calibrations"]),
+        rank_table(record["calibrations"]),
         step_table(points),
-        f"- Load of the machine before and after: {load[0][0]:.1f} and {load[1][0]:.1f}.\n"
-        f"- Committed: {COMMITTED.name}, measured at another time than the links were.",
+        f"- Load of the machine, its 2 cores shared, before and after training ({loads}); the "
+        f"ranks are part of the second.\n- Committed: {COMMITTED.name}, measured at another time "
+        "than the links were.",
     )
-    details: dict[str, Any] = {
-        "command": f"python {' '.join(sys.argv)}",
-        "load": load,
-        "committed": COMMITTED.name,
-        "calibrations": calibrations,
-        "points": [{**asdict(point), "error": point.error} for point in points],
-        "volumes": volumes,
-    }
+    command = f"python {' '.join(sys.argv)}"
+    details = {"command": command, "committed": COMMITTED.name, **record}
     title = "The planner's simulator against emulated nodes"
     path = write_result("planner-emulated", title, "\n\n".join(tables), details, options.results)
-    draw_predictions(details["points"], path)
+    draw_predictions(record["points"], path)
 
 
 if __name__ == "__main__":

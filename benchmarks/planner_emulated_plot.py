@@ -33,7 +33,7 @@ def draw_predictions(points: Sequence[dict[str, Any]], path: Path) -> None:
         points: The part `points` of a result.
         path: Of the plots; its suffix is replaced.
     """
-    with new_figure(6.6, 6.2) as figure:
+    with new_figure(7.2, 6.4) as figure:
         axes = figure.add_axes((0.11, 0.1, 0.85, 0.76))
         _draw_band(axes, points)
         sources = list(dict.fromkeys((point["source"], point["site"]) for point in points))
@@ -46,12 +46,15 @@ def draw_predictions(points: Sequence[dict[str, Any]], path: Path) -> None:
         axes.set_xlabel("measured seconds a step")
         axes.set_ylabel("predicted seconds a step")
         axes.legend(frameon=False, fontsize=8, loc="upper left")
-        middle = statistics.median(abs(point["error"]) for point in points)
-        worst = max(abs(point["error"]) for point in points)
+        middle = statistics.median(
+            abs(point["predicted"] / point["measured"] - 1) for point in points
+        )
+        worst = max(abs(point["predicted"] / point["measured"] - 1) for point in points)
         write_title(
             figure,
             "Step times on emulated nodes: predicted against measured",
-            f"grey: within 20 %; median error {middle:.1%}, worst {worst:.1%} of {len(points)}",
+            f"{len(points)} steps; error in the median {middle:.1%}, at most {worst:.1%}; "
+            f"grey: within {BAND:.0%}",
         )
         for suffix in PLOT_SUFFIXES:
             save_figure(figure, path.with_suffix(suffix))
