@@ -321,6 +321,16 @@ def test_each_way_out_that_is_named_fits() -> None:
     assert memory_use(GATED, replace(strategy, recompute="blocks")).fits(40 * GB)
 
 
+def test_a_smaller_chunk_of_the_loss_is_a_way_out_of_a_large_vocabulary() -> None:
+    many_words = replace(GATED, vocab_size=512_000)
+    strategy = plain(Layout(64, 8, 64), loss_chunk=None)
+    memory = 23 * GB
+    (way,) = (way for way in ways_to_fit(many_words, strategy, memory) if "loss" in way)
+    chunk = int(way.split()[3])
+    for tokens, fits in ((chunk, True), (2 * chunk, False)):
+        assert memory_use(many_words, replace(strategy, loss_chunk=tokens)).fits(memory) is fits
+
+
 def test_where_no_change_alone_is_enough_they_are_put_together() -> None:
     strategy = plain(Layout(1024, 8, 64), recompute="none", micro_batch=8)
     ways = ways_to_fit(CLOVA, strategy, 40 * GB)
