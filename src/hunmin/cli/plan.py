@@ -31,6 +31,7 @@ class PlanArguments:
     context: int | None
     partition_group: str | None
     tensor: int | None
+    pipeline: int | None
     micro_batch: int | None
     recompute: Literal["none", "attention", "blocks"] | None
     optimizer: Literal["adamw", "muon"]
@@ -64,6 +65,12 @@ class PlanArguments:
     "--partition-group", metavar="N|world", help="Devices that share one copy of the model."
 )
 @click.option("--tensor", type=click.IntRange(1), metavar="N", help="Devices that split a matrix.")
+@click.option(
+    "--pipeline",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Stages of a pipeline: to explain runs of others, hunmin has none.",
+)
 @click.option("--micro-batch", type=click.IntRange(1), metavar="N", help="Rows of a microbatch.")
 @click.option(
     "--recompute",
@@ -218,6 +225,7 @@ def _read_arguments(arguments: PlanArguments) -> tuple[Request, RunWishes, int |
         fixed=Fixed(
             partition_group=parse_partition_group(arguments.partition_group),
             tensor=arguments.tensor,
+            pipeline=arguments.pipeline or 1,
             micro_batch=arguments.micro_batch,
             recompute=arguments.recompute,
         ),

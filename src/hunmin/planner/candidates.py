@@ -44,6 +44,8 @@ class Fixed:
         hierarchical: Whether collectives of groups that span nodes go in two stages.
         two_hop: Whether copies are synchronised once a step.
         reshard_after_forward: Whether gathered parameters are freed after the forward pass.
+        pipeline: Stages of a pipeline, to explain runs of others: with several each stage's
+            parameters are whole on its ranks, unless a partition group is given.
     """
 
     partition_group: int | Literal["world"] | None = None
@@ -53,6 +55,7 @@ class Fixed:
     hierarchical: bool | None = None
     two_hop: bool | None = None
     reshard_after_forward: bool | None = None
+    pipeline: int = 1
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ class Request:
         fixed: What is decided already.
 
     Raises:
-        InputError: A batch smaller than a row, or a precision that the device does not have.
+        InputError: A batch smaller than a row, a precision that the device does not have, or
+            pipeline stages that do not share out blocks and nodes.
     """
 
     shape: ModelShape
@@ -90,6 +94,12 @@ class Request:
     def __post_init__(self) -> None:
         _check_batch(self)
         _check_precision(self)
+        _check_pipeline(self)
+
+    @property
+    def stage_devices(self) -> int:
+        """Devices of one pipeline stage; all of them without a pipeline."""
+        return self.cluster.devices // self.fixed.pipeline
 
     @property
     def rows(self) -> int:
@@ -155,12 +165,12 @@ def _layouts(request: Request) -> Iterator[Layout]:
         per_node = cluster.devices_per_node // tensor
         for group in _groups(request, tensor):
             staged = [False, True] if group > per_node > 1 else [False]
-            hops = [True, False] if group < cluster.devices // tensor else [True]
+            hops = [True, False] if group < request.stage_devices // tensor else [True]
             for hierarchical, two_hop in itertools.product(
                 _chosen(staged, fixed.hierarchical), _chosen(hops, fixed.two_hop)
             ):
                 yield Layout(
-                    cluster.devices,
+                    request.stage_devices,
                     cluster.devices_per_node,
                     group,
                     tensor,
@@ -190,8 +200,10 @@ def _tensors(request: Request) -> list[int]:
 
 
 def _groups(request: Request, tensor: int) -> list[int]:
-    data_ranks = request.cluster.devices // tensor
+    data_ranks = request.stage_devices // tensor
     wished = request.fixed.partition_group
+    if wished is None and request.fixed.pipeline > 1:
+        return [1]
     if wished == "world":
         return [data_ranks]
     possible = possible_groups(data_ranks, request.cluster.devices_per_node // tensor)
@@ -204,13 +216,13 @@ def _refuse_group(request: Request) -> InputError:
         {
             size
             for tensor in _tensors(request)
-            for size in possible_groups(request.cluster.devices // tensor, per_node // tensor)
+            for size in possible_groups(request.stage_devices // tensor, per_node // tensor)
         }
     )
     return InputError(
         "partition groups must share out the ranks evenly and lie on whole nodes",
         where="partition_group",
-        given=f"{request.fixed.partition_group} of {request.cluster.devices} devices",
+        given=f"{request.fixed.partition_group} of {request.stage_devices} devices",
         allowed=", ".join(map(str, allowed)),
     )
 
@@ -248,6 +260,7 @@ def _variants(request: Request, layout: Layout, micro_batch: int) -> Iterator[St
             optimizer=request.optimizer,
             reshard_after_forward=reshards,
             loss_chunk=request.loss_chunk,
+            pipeline=fixed.pipeline,
         )
 
 
@@ -267,6 +280,22 @@ def _check_batch(request: Request) -> None:
             given=f"{tokens} tokens",
             allowed=f"{context} tokens or more",
             hint="give the tokens of all devices together, or a shorter context",
+        )
+
+
+def _check_pipeline(request: Request) -> None:
+    stages, cluster = request.fixed.pipeline, request.cluster
+    possible = [
+        count
+        for count in range(1, min(request.shape.layers, cluster.nodes) + 1)
+        if request.shape.layers % count == 0 and cluster.nodes % count == 0
+    ]
+    if stages not in possible:
+        raise InputError(
+            "pipeline stages share out the blocks evenly and lie on whole nodes",
+            where="pipeline",
+            given=f"{stages} stages, {request.shape.layers} blocks, {cluster.nodes} nodes",
+            allowed=", ".join(map(str, possible)),
         )
 
 

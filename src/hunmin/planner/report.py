@@ -123,6 +123,9 @@ def _layout_rows(best: Prediction) -> Iterator[Row]:
     strategy, layout = best.strategy, best.strategy.layout
     copies = "one copy" if layout.replicas == 1 else f"{layout.replicas} copies"
     yield "model shared by", f"partition groups of {layout.partition_group}, {copies}"
+    if strategy.pipeline > 1:
+        stages = f"a pipeline of {strategy.pipeline} stages, which hunmin cannot train"
+        yield "blocks split", f"over {stages}"
     if layout.tensor > 1:
         yield "matrices split", f"over {layout.tensor} devices"
     if layout.spans_nodes:

@@ -271,6 +271,8 @@ def _fitting(request: Request, strategies: Iterable[Strategy], room: Fitting) ->
 
 
 def _zero3(request: Request, room: Fitting, explorer: Explorer) -> Prediction | None:
+    if request.fixed.pipeline > 1:
+        return None
     fixed = replace(request.fixed, partition_group="world", hierarchical=False)
     whole = replace(request, fixed=fixed)
     fitting = _fitting(whole, list_strategies(whole), room)

@@ -175,7 +175,7 @@ def test_zero3_is_reported_where_another_group_is_fixed() -> None:
 def test_what_is_fixed_stays(fixed: Fixed) -> None:
     best = search(request(memory=4e9, fixed=fixed)).best.strategy
     group = best.layout.data_ranks if fixed.partition_group == "world" else fixed.partition_group
-    values = dict(values_of(best))
+    values = {**dict(values_of(best)), "pipeline": best.pipeline}
     wished = {**vars(fixed), "partition_group": group}
     assert {name: values[name] for name, value in wished.items() if value is not None} == {
         name: value for name, value in wished.items() if value is not None
