@@ -50,6 +50,10 @@ def test_nodes_groups_and_efficiencies_are_written(best: Prediction, tmp_path: P
         "16",
     }
     assert expected <= written(paths[0])
+    sizes = groups.each(lambda one: one.strategy.layout.partition_group)
+    texts = re.findall(r"<!-- (.*?) -->", paths[0].read_text(encoding="utf-8"))
+    ticks = 2 * groups.nodes.count(sizes[-1] or 0)
+    assert texts.count(str(sizes[-1])) == ticks + sizes.count(sizes[-1])
 
 
 def test_nodes_without_room_are_left_out(best: Prediction, tmp_path: Path) -> None:

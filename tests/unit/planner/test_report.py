@@ -130,6 +130,8 @@ def test_a_difference_says_all_that_differs_and_nothing_without_meaning(plan: Pl
     text = describe_difference(Loser("tensor", 2, other, "", {}), best)
     assert text.startswith("tensor 2, groups of 16, 1 row at a time")
     assert "in two stages" in text
+    text = describe_difference(Loser("tensor", 1, plan.best, "", {}), other)
+    assert "in one ring" not in text, "a group within a node has no ring over nodes"
 
 
 def test_explaining_says_more(plan: Plan) -> None:

@@ -77,6 +77,14 @@ def test_long_passes_are_abbreviated_and_nothing_is_lost() -> None:
     assert "all-reduce 1" in text
 
 
+def test_waits_of_blocks_that_are_not_shown_are_summed_up() -> None:
+    starts = [2.5 * block for block in range(BLOCKS)]
+    events = [compute("forward", block, at, at + 1) for block, at in enumerate(starts)]
+    lines = timeline_lines(events, 1)
+    summary = next(line for line in lines if "more" in line)
+    assert f"! {1.5 * (BLOCKS - 4):.2f} s" in summary
+
+
 def test_short_passes_are_written_out() -> None:
     events = [compute("forward", 0, 0, 0.001), compute("tensor", 0, 0.001, 0.002)]
     text = "\n".join(timeline_lines(events, 1))
