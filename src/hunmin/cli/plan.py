@@ -140,6 +140,7 @@ def command(budget: str | None, is_list: bool, **words: Any) -> None:
     asked = BudgetArguments(budget, *(words.pop(name) for name in BUDGET_ONLY))
     arguments = PlanArguments(**{field.name: words[field.name] for field in fields(PlanArguments)})
     if is_list:
+        _refuse_with_list(arguments)
         list_catalogue(as_json=arguments.as_json)
     elif budget is not None:
         _refuse_with_budget(arguments)
@@ -147,6 +148,18 @@ def command(budget: str | None, is_list: bool, **words: Any) -> None:
     else:
         asked.refuse_without_budget()
         _plan_model(arguments)
+
+
+def _refuse_with_list(arguments: PlanArguments) -> None:
+    from hunmin.core.errors import InputError
+
+    if arguments.model is not None:
+        raise InputError(
+            "a list is of all models",
+            where="--list",
+            given=arguments.model,
+            hint="leave MODEL out, or --list",
+        )
 
 
 def _refuse_with_budget(arguments: PlanArguments) -> None:

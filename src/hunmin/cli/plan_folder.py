@@ -23,13 +23,19 @@ def check_plan_folder(folder: Path) -> None:
         folder: Where the plan is to be written.
 
     Raises:
-        InputError: It has files that no plan has.
+        InputError: It has files that no plan has, or no folder can be made there.
         MissingExtraError: matplotlib is not installed.
     """
     from hunmin.core.errors import InputError
     from hunmin.core.figures import check_plotting
 
     check_plotting()
+    if folder.resolve() == Path.cwd():
+        raise InputError(
+            "the folder that this runs in cannot be replaced",
+            where=folder,
+            hint="name a new folder, such as plans/13b",
+        )
     if folder.exists() and not folder.is_dir():
         raise InputError("this is no folder", where=folder, hint="name another one with --out")
     others = sorted({path.name for path in folder.glob("*")} - _FILES) if folder.is_dir() else []
@@ -40,6 +46,19 @@ def check_plan_folder(folder: Path) -> None:
             given=", ".join(others[:3]),
             hint="name a new folder with --out",
         )
+    _make(folder.resolve().parent)
+
+
+def _make(parent: Path) -> None:
+    from hunmin.core.errors import InputError
+
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:
+        # Where no folders can be made, as in /proc, the system says that there is none.
+        raise InputError(
+            "no folder can be made here", where=parent, hint="name another place with --out"
+        ) from error
 
 
 def write_plan_folder(plan: Plan, folder: Path, command: str) -> None:
