@@ -31,6 +31,8 @@ _TINY = 0.0005
 """Shares of a step below this are not worth a line."""
 _ALL = 0.9995
 _PASSES = ("forward", "backward")
+_USUAL = {"hierarchical": False, "two_hop": True, "reshard_after_forward": True}
+"""What is not worth a word where the best strategy has no such choice."""
 Row = tuple[str, str]
 Cells = tuple[str, str, str]
 
@@ -296,7 +298,8 @@ def describe_difference(loser: Loser, best: Prediction) -> str:
         All choices that differ.
     """
     ours, theirs = _choices(loser.prediction), _choices(best)
-    changed = [name for name in ours if ours[name] != theirs.get(name) and name != loser.dimension]
+    usual = {**_USUAL, **theirs}
+    changed = [name for name in ours if ours[name] != usual[name] and name != loser.dimension]
     first = _say_choice(loser.dimension, loser.value)
     return ", ".join([first, *(_say_choice(name, ours[name]) for name in changed)])
 
