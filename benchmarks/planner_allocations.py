@@ -36,7 +36,7 @@ from transformers import PreTrainedConfig, PreTrainedModel, masking_utils
 
 from hunmin.data.batch import TokenBatch
 from hunmin.models import forward
-from hunmin.models.blocks import require_blocks
+from hunmin.models.blocks import require_blocks, transformer_blocks
 from hunmin.models.meta import build_meta_model
 from hunmin.models.objective import CausalLMObjective
 from hunmin.models.optimize import optimize_model
@@ -193,6 +193,7 @@ def real_peak(
     device: torch.device,
     *,
     is_packed: bool = True,
+    compiles: bool = False,
 ) -> int:
     """Return the peak of the same steps with real memory, as the allocator saw it.
 
@@ -202,12 +203,15 @@ def real_peak(
         context: Tokens in a row.
         device: A GPU, or a CPU with room for a small model.
         is_packed: Whether rows hold several documents.
+        compiles: Whether blocks are compiled, as `train.compile: auto` does in long runs on a GPU.
 
     Returns:
         Bytes.
     """
     with _surroundings(strategy, context, is_packed=is_packed) as batch:
         learner = _Learner(config, strategy, device)
+        for block in transformer_blocks(learner.model) if compiles else ():
+            block.compile(dynamic=False)
         learner.optimizer.prepare_state()
         step = functools.partial(learner.step, batch.to(device), strategy, lambda *_: None)
         step()

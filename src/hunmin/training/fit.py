@@ -202,6 +202,7 @@ def _count_weights(config: PreTrainedConfig, tensor: int) -> Weights:
     return Weights(
         blocks=len(sizes),
         block=max(sizes) / tensor,
+        in_blocks=sum(sizes) / tensor,
         outside=sum(p.numel() for p in model.parameters()) - sum(sizes),
         output=output.weight.numel(),
         is_tied=output.weight is embedding.weight,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,19 @@ def test_parts_are_those_that_were_counted(benchmark: ModuleType) -> None:
     assert compared.predicted.moment == compared.counted.moment == "backward"
     for part, predicted, counted in compared.parts():
         assert predicted == pytest.approx(counted, rel=0.03), part
+
+
+def test_the_benchmark_writes_a_table(
+    benchmark: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--only", "13b", "--layers", "1", "--results", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["planner_memory.py", *arguments])
+    benchmark.main()
+    (table,) = tmp_path.glob("planner-memory-*.md")
+    assert table.read_text(encoding="utf-8").count("| hyperclova-13b, ") == 2
+    (record,) = tmp_path.glob("planner-memory-*.json")
+    cases = json.loads(record.read_text(encoding="utf-8"))["cases"]
+    assert all(case["counted"]["total"] == case["allocated"] for case in cases)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ SEVEN_BILLION = Footprint(
     weights=Weights(
         blocks=32,
         block=200_000_000,
+        in_blocks=6_400_000_000,
         outside=600_000_000,
         output=300_000_000,
         is_tied=False,

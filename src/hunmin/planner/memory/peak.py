@@ -161,7 +161,7 @@ class _Step:
 
     def gradients(self, done: int) -> float:
         """Bytes of this rank's part of the gradients after some blocks' backward passes."""
-        some = self.weights.block * done
+        some = self.weights.in_blocks * done / self.weights.blocks
         if self.strategy.microsteps > 1:
             some = self.weights.parameters
         a_parameter = _FLOAT32

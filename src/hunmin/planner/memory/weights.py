@@ -11,11 +11,12 @@ from hunmin.planner.strategy import Strategy
 
 @dataclass(frozen=True)
 class Weights:
-    """Numbers of parameters; `block` and `matrix` are what one tensor-parallel rank has of them.
+    """Numbers of parameters; of blocks and matrices, what one tensor-parallel rank has of them.
 
     Args:
         blocks: How many blocks there are.
         block: Parameters of the largest block.
+        in_blocks: Parameters of all blocks.
         outside: Parameters outside of the blocks.
         output: Parameters of the output matrix; 0 without one.
         is_tied: Whether that is the embedding.
@@ -25,16 +26,12 @@ class Weights:
 
     blocks: int
     block: float
+    in_blocks: float
     outside: float
     output: float
     is_tied: bool
     matrix: float
     gram: float
-
-    @property
-    def in_blocks(self) -> float:
-        """Parameters of all blocks."""
-        return self.blocks * self.block
 
     @property
     def parameters(self) -> float:
@@ -50,6 +47,7 @@ def weights_of(shape: ModelShape, strategy: Strategy, habits: Habits) -> Weights
     return Weights(
         blocks=shape.layers,
         block=shape.block_parameters / tensor,
+        in_blocks=shape.layers * shape.block_parameters / tensor,
         outside=shape.outside_parameters / around,
         output=shape.vocab_size * shape.width / around,
         is_tied=shape.is_tied,
@@ -63,10 +61,12 @@ def stage(weights: Weights, pipeline: int, *, is_last: bool) -> Weights:
     if pipeline == 1:
         return weights
     table = weights.output if weights.is_tied else weights.outside - weights.output
+    blocks = -(-weights.blocks // pipeline)
     outside = weights.output if is_last else max(table, weights.outside - weights.output)
     return replace(
         weights,
-        blocks=-(-weights.blocks // pipeline),
+        blocks=blocks,
+        in_blocks=blocks * weights.block,
         outside=outside,
         output=weights.output if is_last else 0.0,
         is_tied=False,
