@@ -28,6 +28,7 @@ from hunmin.parallel.layout import Layout
 from hunmin.parallel.mesh import build_mesh
 from hunmin.parallel.sharding import GradientSynchronizer, shard_module
 from hunmin.planner.cluster import Cluster, Device, Link
+from hunmin.planner.network import Network
 from hunmin.planner.prediction import Prediction, predict
 from hunmin.planner.shape import ModelShape, gpt2_shape
 from hunmin.planner.software import Software
@@ -154,6 +155,15 @@ def test_the_simulator_sends_the_bytes_of_the_formulas(
     only_bytes = emulated_nodes(Link(math.inf, 0.0), Link(1.0, 0.0))
     predicted = plan(layout, only_bytes)
     assert sum(predicted.step.sending.values()) == pytest.approx(predicted.node_link_bytes)
+
+
+@pytest.mark.parametrize("nodes", [2, 4])
+def test_stages_within_a_node_are_one_collective_for_each_node(nodes: int) -> None:
+    """On links on which only a hop within a node takes time, a second."""
+    layout = Layout(nodes * 2, 2, nodes * 2, hierarchical=True)
+    only_hops = emulated_nodes(Link(math.inf, 1.0), Link(math.inf, 0.0)).with_nodes(nodes)
+    assert Network(only_hops, layout).gather_seconds(1e6) == nodes
+    assert Network(only_hops, layout).scatter_seconds(1e6) == nodes
 
 
 def test_reductions_in_the_open_take_their_time() -> None:
