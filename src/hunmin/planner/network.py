@@ -52,6 +52,9 @@ class Network:
 
         Args:
             message_bytes: The whole message, of all tensor ranks together.
+
+        Returns:
+            Seconds, 0 for a group of one.
         """
         volume = gather_volume(self.layout, message_bytes, hierarchical=self.layout.hierarchical)
         return self._group_seconds(message_bytes, volume)
@@ -71,6 +74,9 @@ class Network:
 
         Args:
             message_bytes: Gradients of the whole model part, before they are sharded.
+
+        Returns:
+            Seconds, 0 for one copy.
         """
         layout, cluster = self.layout, self.cluster
         if layout.replicas == 1:

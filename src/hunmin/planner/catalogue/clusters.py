@@ -108,10 +108,12 @@ class ClusterEntry(Figures):
 
 class _Devices(Spec):
     devices: dict[str, DeviceEntry]
+    """Devices by name."""
 
 
 class _Links(Spec):
     links: dict[str, LinkEntry]
+    """Links by kind."""
 
 
 def find_cluster(text: str, *, where: str = "cluster") -> Cluster:

@@ -85,7 +85,9 @@ class ModelEntry(Entry):
 
 class _Models(Spec):
     families: dict[str, ModelEntry]
+    """What the models of a family have in common."""
     models: dict[str, ModelEntry]
+    """Models by name."""
 
 
 def find_model(

@@ -11,11 +11,20 @@ from pydantic import Field
 from hunmin.core.spec import Spec
 from hunmin.parallel.collectives.volume import Backend
 from hunmin.planner.catalogue.entries import Figures, completed, read_shipped, unknown_name
-from hunmin.planner.memory.habits import DEEPSPEED, HUNMIN, MEGATRON
+from hunmin.planner.memory.habits import (
+    DEEPSPEED,
+    HUNMIN,
+    MEGATRON,
+    MEGATRON_CORE,
+    MEGATRON_SEQUENCE,
+)
 from hunmin.planner.shape import Attention
 from hunmin.planner.software import Software
 
-_HABITS = {habits.name: habits for habits in (HUNMIN, DEEPSPEED, MEGATRON)}
+_HABITS = {
+    habits.name: habits
+    for habits in (HUNMIN, DEEPSPEED, MEGATRON, MEGATRON_SEQUENCE, MEGATRON_CORE)
+}
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -40,7 +49,9 @@ class SoftwareEntry(Figures):
     """Whether the score matrix is stored (plain) or not (fused)."""
     reduce_bytes: Literal[2, 4] | None = None
     """Bytes of a gradient value that travels."""
-    habits: Literal["hunmin", "deepspeed", "megatron"] | None = None
+    habits: (
+        Literal["hunmin", "deepspeed", "megatron", "megatron-sequence", "megatron-core"] | None
+    ) = None
     """What it does with memory: see `hunmin.planner.memory.habits`."""
     backend: Backend | None = None
     """What carries messages."""
@@ -48,6 +59,7 @@ class SoftwareEntry(Figures):
 
 class _Programs(Spec):
     software: dict[str, SoftwareEntry]
+    """Programs by name."""
 
 
 def find_software(name: str, *, where: str = "--software") -> Software:
