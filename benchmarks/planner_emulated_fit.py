@@ -19,9 +19,9 @@ from planner_emulated_ranks import Alone, Kind, Message, Session
 
 from hunmin.parallel.layout import Layout
 from hunmin.planner.cluster import Cluster, Device, Link
-from hunmin.planner.costs import StepCosts, UnitCosts
-from hunmin.planner.network import Network
-from hunmin.planner.step import assemble_step
+from hunmin.planner.speed.costs import StepCosts, UnitCosts
+from hunmin.planner.speed.network import Network
+from hunmin.planner.speed.step import assemble_step
 from hunmin.planner.strategy import Strategy
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]

@@ -11,8 +11,8 @@ from hunmin.planner.catalogue.clusters import find_cluster
 from hunmin.planner.catalogue.models import find_model
 from hunmin.planner.catalogue.software import find_software
 from hunmin.planner.memory import DEEPSPEED, memory_use
-from hunmin.planner.network import Network, effective_bandwidth
-from hunmin.planner.step import StepTime, step_time
+from hunmin.planner.speed.network import Network, effective_bandwidth
+from hunmin.planner.speed.step import StepTime, step_time
 from hunmin.planner.strategy import Strategy
 from planner_validation.point import Point
 from planner_validation.points import part

@@ -8,7 +8,7 @@ from hunmin.planner.catalogue.software import find_software
 from hunmin.planner.cluster import Cluster
 from hunmin.planner.memory import memory_use
 from hunmin.planner.software import Software
-from hunmin.planner.step import StepTime, step_time
+from hunmin.planner.speed.step import StepTime, step_time
 from planner_validation.point import Point
 
 

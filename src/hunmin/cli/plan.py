@@ -14,9 +14,9 @@ from hunmin.cli.plan_list import list_catalogue
 from hunmin.cli.plan_parse import parse_failures, parse_partition_group, parse_price
 
 if TYPE_CHECKING:
-    from hunmin.planner.candidates import Request
     from hunmin.planner.plan import Plan
-    from hunmin.planner.run import RunWishes
+    from hunmin.planner.run.run import RunWishes
+    from hunmin.planner.search.candidates import Request
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def _flag(name: str) -> str:
 
 def _plan_model(arguments: PlanArguments) -> None:
     from hunmin.planner.plan import make_plan
-    from hunmin.planner.report import terminal_lines
+    from hunmin.planner.report.report import terminal_lines
 
     request, wishes, tokens = _read_arguments(arguments)
     if arguments.out is not None:
@@ -218,10 +218,10 @@ def _write_out(plan: Plan, folder: Path, *, as_json: bool) -> None:
 
 def _read_arguments(arguments: PlanArguments) -> tuple[Request, RunWishes, int | None]:
     from hunmin.core.units import parse_tokens
-    from hunmin.planner.candidates import Fixed, Request
     from hunmin.planner.catalogue.clusters import find_cluster
     from hunmin.planner.catalogue.models import find_model
     from hunmin.planner.catalogue.software import find_software
+    from hunmin.planner.search.candidates import Fixed, Request
 
     model, cluster = _names(arguments)
     shape = find_model(model)
@@ -263,9 +263,9 @@ def _names(arguments: PlanArguments) -> tuple[str, str]:
 
 def _wishes(arguments: PlanArguments, tokens: int | None) -> RunWishes:
     from hunmin.core.units import parse_bandwidth
-    from hunmin.planner.failures import FAILURES_PER_DEVICE_DAY
     from hunmin.planner.plan import SHOWN_TOKENS
-    from hunmin.planner.run import RunWishes
+    from hunmin.planner.run.failures import FAILURES_PER_DEVICE_DAY
+    from hunmin.planner.run.run import RunWishes
 
     failures = parse_failures(arguments.failures)
     storage = arguments.storage

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from hunmin.planner.budget import BudgetPlan, SizeOption
+    from hunmin.planner.budget.budget import BudgetPlan, SizeOption
     from hunmin.planner.cluster import Device, Precision
 
 BUDGET_ONLY = ("device", "mfu", "unique_tokens", "inference_tokens")
@@ -55,7 +55,7 @@ def plan_budget(
         as_json: Print JSON only.
     """
     from hunmin.core.units import parse_device_hours, parse_tokens
-    from hunmin.planner.budget import budget
+    from hunmin.planner.budget.budget import budget
 
     unique, inference = asked.unique_tokens, asked.inference_tokens
     plan = budget(

@@ -73,8 +73,8 @@ def write_plan_folder(plan: Plan, folder: Path, command: str) -> None:
         DiskFullError: No space was left; an older plan stays as it was.
     """
     from hunmin.core.atomic import atomic_folder
-    from hunmin.planner.pictures import draw_scaling
-    from hunmin.planner.report import markdown_lines
+    from hunmin.planner.report.report import markdown_lines
+    from hunmin.planner.report.scaling_picture import draw_scaling
     from hunmin.planner.scaling import DEFAULT_NODES, strong_scaling, weak_scaling
 
     best = plan.best
@@ -93,7 +93,7 @@ def write_plan_folder(plan: Plan, folder: Path, command: str) -> None:
 
 
 def _draw_step(best: Prediction, paths: list[Path]) -> None:
-    from hunmin.planner.timeline_picture import draw_timeline
+    from hunmin.planner.report.timeline_picture import draw_timeline
 
     title = f"{best.shape.name} on {best.cluster.nodes} x {best.cluster.name}"
     microsteps = best.strategy.microsteps

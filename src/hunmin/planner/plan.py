@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from hunmin.planner.accuracy import accuracy_as_dict
 from hunmin.planner.prediction import Prediction
-from hunmin.planner.reasons import explain_loss
-from hunmin.planner.recipe_text import recipe_lines
-from hunmin.planner.run import RunPlan, RunWishes, derive_run
-from hunmin.planner.search import DIMENSIONS, Loser, Request, SearchResult, search
+from hunmin.planner.report.accuracy import accuracy_as_dict
+from hunmin.planner.report.recipe_text import recipe_lines
+from hunmin.planner.run.run import RunPlan, RunWishes, derive_run
+from hunmin.planner.search.reasons import explain_loss
+from hunmin.planner.search.search import DIMENSIONS, Loser, Request, SearchResult, search
 
 SHOWN_TOKENS = 100_000_000_000
 """Tokens whose days are told where nobody said how many there are."""

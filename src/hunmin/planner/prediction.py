@@ -11,7 +11,7 @@ from hunmin.planner.cluster import Cluster
 from hunmin.planner.memory import MemoryUse, memory_use
 from hunmin.planner.shape import ModelShape
 from hunmin.planner.software import Software
-from hunmin.planner.step import StepTime, step_time
+from hunmin.planner.speed.step import StepTime, step_time
 from hunmin.planner.strategy import Strategy
 
 

@@ -16,11 +16,11 @@ from typing import Literal, TypeVar
 
 from hunmin.core.errors import InputError
 from hunmin.parallel.layout import Layout, possible_groups
-from hunmin.planner.bounds import Bounds
 from hunmin.planner.cluster import Cluster
 from hunmin.planner.memory import memory_use
 from hunmin.planner.prediction import Prediction, predict
-from hunmin.planner.reasons import explain_memory
+from hunmin.planner.search.bounds import Bounds
+from hunmin.planner.search.reasons import explain_memory
 from hunmin.planner.strategy import Strategy
 
 T = TypeVar("T")

@@ -28,10 +28,10 @@ from hunmin.parallel.layout import Layout
 from hunmin.parallel.mesh import build_mesh
 from hunmin.parallel.sharding import GradientSynchronizer, shard_module
 from hunmin.planner.cluster import Cluster, Device, Link
-from hunmin.planner.network import Network
 from hunmin.planner.prediction import Prediction, predict
 from hunmin.planner.shape import ModelShape, gpt2_shape
 from hunmin.planner.software import Software
+from hunmin.planner.speed.network import Network
 from hunmin.planner.strategy import Strategy
 
 BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"

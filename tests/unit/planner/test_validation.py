@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from hunmin.planner import accuracy
-from hunmin.planner.candidates import Request
 from hunmin.planner.catalogue.clusters import find_cluster
 from hunmin.planner.catalogue.models import find_model
 from hunmin.planner.catalogue.software import find_software
-from hunmin.planner.search import search
+from hunmin.planner.report import accuracy
+from hunmin.planner.search.candidates import Request
+from hunmin.planner.search.search import search
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 

@@ -1,0 +1,1 @@
+"""What to train with a number of device hours: sizes and tokens by laws of the loss."""
