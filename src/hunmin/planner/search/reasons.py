@@ -187,7 +187,7 @@ def _reach(loser: Prediction, kind: str) -> str:
 
 def _explain_tie(loser: Prediction, best: Prediction, change: float) -> str:
     ours, theirs = loser.strategy.layout, best.strategy.layout
-    speed = "equally fast" if abs(change) < 0.0005 else f"{_percent(change)} of the step"
+    speed = "equally fast" if abs(change) < 0.0005 else f"equally fast within {_SAME:.0%}"
     if ours.tensor > theirs.tensor:
         return f"{speed}, but splits matrices over {ours.tensor} devices"
     if ours.hierarchical > theirs.hierarchical:
