@@ -9,7 +9,7 @@ from hunmin.core.errors import InputError
 
 _PER = {"day": 1.0, "week": 7.0, "month": 30.4375, "year": 365.25}
 _FAILURES = re.compile(
-    r"\s*([0-9.]+(?:e[-+]?[0-9]+)?)\s*(?:/|per|a)\s*(?:gpu|device)[- ](?:and[- ])?"
+    r"\s*([0-9]+(?:\.[0-9]*)?(?:e[-+]?[0-9]+)?)\s*(?:/|per|a)\s*(?:gpu|device)[- ](?:and[- ])?"
     rf"({'|'.join(_PER)})\s*",
     re.IGNORECASE,
 )
@@ -87,11 +87,8 @@ def parse_failures(text: str | None) -> float | None:
     if text.strip() in ("0", "none"):
         return 0.0
     match = _FAILURES.fullmatch(text)
-    try:
-        if match is not None:
-            return float(match[1]) / _PER[match[2].lower()]
-    except ValueError:
-        pass
+    if match is not None:
+        return float(match[1]) / _PER[match[2].lower()]
     raise InputError(
         "not a rate of failures",
         where="--failures",
