@@ -7,8 +7,10 @@ doubled. Text without brackets is written exactly as the MASSIVE data set has it
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import NoReturn
 
 from hunmin.core.errors import InputError
@@ -19,7 +21,7 @@ _MARK = re.compile(r"(\\*)([\[\]])")
 _HEADER = re.compile(r"\s*([^\s:\[\]\\]+)\s*:\s*")
 _SLOT_TYPE = re.compile(r"[^\s:\[\]\\]+")
 _LAST_BACKSLASHES = re.compile(r"\\+\Z")
-_WHITESPACE = re.compile(r"\s+")
+_VISIBLE = re.compile(r"\S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,24 +225,26 @@ def align_spans(
     """
     if utt == plain:
         return spans
-    if _WHITESPACE.sub("", utt) != _WHITESPACE.sub("", plain):
+    ours = [found.start() for found in _VISIBLE.finditer(utt)]
+    theirs = [found.start() for found in _VISIBLE.finditer(plain)]
+    if [utt[at] for at in ours] != [plain[at] for at in theirs]:
         _refuse_mismatch(utt, plain, place)
-    ours = [found.start() for found in re.finditer(r"\S", utt)]
-    before = [len(_WHITESPACE.sub("", plain[: span.start])) for span in spans]
-    sizes = [len(_WHITESPACE.sub("", plain[span.start : span.end])) for span in spans]
+    bounds = [(bisect_left(theirs, span.start), bisect_left(theirs, span.end)) for span in spans]
     return [
-        CharacterSpan(span.type, ours[first], ours[first + size - 1] + 1)
-        for span, first, size in zip(spans, before, sizes, strict=True)
+        CharacterSpan(span.type, ours[first], ours[end - 1] + 1)
+        for span, (first, end) in zip(spans, bounds, strict=True)
     ]
 
 
 def _refuse_mismatch(utt: str, plain: str, place: Place) -> NoReturn:
-    shared = min(len(utt), len(plain))
-    column = next((at for at in range(shared) if utt[at] != plain[at]), shared)
+    pairs = zip_longest(_VISIBLE.finditer(utt), _VISIBLE.finditer(plain))
+    ours, theirs = next((a, b) for a, b in pairs if not (a and b and a[0] == b[0]))
+    column = ours.start() if ours else len(utt)
+    other = theirs.start() if theirs else len(plain)
     raise InputError(
-        f"utt and annot_utt differ, first at character {column + 1} of the text",
+        f"utt and annot_utt differ, first at character {column + 1} of utt",
         where=place.at(column + 1),
-        given=f"utt '{_excerpt(utt, column)}', annot_utt without slots '{_excerpt(plain, column)}'",
+        given=f"utt '{_excerpt(utt, column)}', annot_utt without slots '{_excerpt(plain, other)}'",
         allowed="the same text in both, apart from whitespace",
         hint="correct one of them; brackets of the text itself are written \\[ and \\]",
     )

@@ -98,10 +98,25 @@ def test_other_text_in_the_annotation_is_refused_where_it_begins() -> None:
     assert "en-US.jsonl:3:12 (record 1)" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("utt", "annotated", "column"),
+    [("at  nine", "at [time : ten]", 5), ("at nine", "at", 4), ("at", "at [time : ten]", 3)],
+)
+def test_the_first_difference_is_no_whitespace(utt: str, annotated: str, column: int) -> None:
+    plain, spans = parse_annotation(annotated)
+    with pytest.raises(InputError, match=f"character {column} of utt"):
+        align_spans(utt, plain, spans)
+
+
 def test_other_whitespace_in_the_annotation_is_aligned() -> None:
     plain, spans = parse_annotation("今日 [place : 東京 都] の")
     moved = align_spans("今日東京都の", plain, spans)
     assert moved == [CharacterSpan("place", 2, 5)]
+    plain, spans = parse_annotation("at [time :  nine ][date : today ]ok")
+    assert align_spans("at nine today ok", plain, spans) == [
+        CharacterSpan("time", 3, 7),
+        CharacterSpan("date", 8, 13),
+    ]
 
 
 @pytest.mark.parametrize(
