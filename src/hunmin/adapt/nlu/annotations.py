@@ -75,8 +75,6 @@ class _Reader:
 
     def mark(self, found: re.Match[str]) -> None:
         """Handle a bracket and the backslashes before it."""
-        if found.start(2) < self.done:
-            return
         backslashes = len(found[1])
         self.take(found.start())
         self.add("\\" * (backslashes // 2))

@@ -125,7 +125,7 @@ def test_other_whitespace_in_the_annotation_is_aligned() -> None:
         [CharacterSpan("a b", 0, 1)],
         [CharacterSpan("a", 0, 0)],
         [CharacterSpan("a", 0, 99)],
-        [CharacterSpan("a", 0, 3), CharacterSpan("a", 2, 4)],
+        [CharacterSpan("a", 0, 3), CharacterSpan("a", 2, 3)],
         [CharacterSpan("a", 3, 5)],
     ],
 )
@@ -161,6 +161,22 @@ def test_words_and_slots_on_them() -> None:
         ("device", 1, 2),
     ]
     assert made.spans()[0] == CharacterSpan("house_place", 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("locale", "annotated", "words"),
+    [
+        ("de-DE", "die Haus[device : tür] auf", [(1, 2)]),
+        ("ja-JP", "今日[weather : の天]気[date : は]", [(2, 4), (5, 6)]),
+        ("de-DE", "den [name : Floyd][media : podcast] ab", [(1, 2), (1, 2)]),
+    ],
+)
+def test_a_slot_has_the_words_that_it_touches(
+    locale: str, annotated: str, words: list[tuple[int, int]]
+) -> None:
+    plain, _ = parse_annotation(annotated)
+    made = make_utterance(id="1", locale=locale, intent="x", utt=plain, annot_utt=annotated)
+    assert [(slot.start, slot.end) for slot in made.slots] == words
 
 
 def test_every_character_is_a_word_in_japanese_and_chinese() -> None:
