@@ -45,8 +45,8 @@ def test_lengths_are_poisson(mean: float) -> None:
     lengths = lengths[:-1]
     assert abs(lengths.mean() - mean) < 5 * math.sqrt(mean / len(lengths))
     counts = np.bincount(lengths, minlength=100)[:100]
-    expected = [math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(100)]
-    expected = np.array(expected) * len(lengths)
+    chances = [math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(100)]
+    expected = np.array(chances) * len(lengths)
     usual = expected > 20
     degrees = usual.sum() - 1
     chi_square = ((counts - expected)[usual] ** 2 / expected[usual]).sum()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hunmin.core.errors import InputError
-from hunmin.data.objectives.base import Layout
+from hunmin.data.objectives.base import Layout, Objective
 from hunmin.data.objectives.continuation import CausalLanguageModel, MarkedContinuation
 from hunmin.data.objectives.denoising import alexatm_denoising
 from hunmin.data.objectives.masking import MaskedLanguageModel
@@ -30,7 +30,11 @@ def test_shares_follow_the_weights() -> None:
 
 def test_each_document_is_what_its_objective_makes_of_it(make_documents: MakeDocuments) -> None:
     documents = make_documents(range(100))
-    parts = (MaskedLanguageModel(1_000, 4), MarkedContinuation(5), CausalLanguageModel())
+    parts: tuple[Objective, ...] = (
+        MaskedLanguageModel(1_000, 4),
+        MarkedContinuation(5),
+        CausalLanguageModel(),
+    )
     mixture = ObjectiveMixture(parts, (1, 1, 2))
     mixed, chosen = mixture(documents, 2, 7), mixture.choices(2, 7, 100)
     assert set(chosen.tolist()) == {0, 1, 2}

@@ -81,6 +81,8 @@ def test_given_arrays_stay_as_they_are(name: str, make_documents: MakeDocuments)
     documents, copy = make_documents(LENGTHS), make_documents(LENGTHS)
     result = OBJECTIVES[name](documents, 0, 0)
     assert np.array_equal(documents.tokens, copy.tokens)
+    assert documents.sentence_starts is not None
+    assert copy.sentence_starts is not None
     assert np.array_equal(documents.sentence_starts, copy.sentence_starts)
     assert len(result.inputs) == len(result.targets) == len(result.layouts) == len(LENGTHS)
     assert result.inputs.tokens.dtype == result.targets.tokens.dtype == np.int64

@@ -36,9 +36,8 @@ def test_epoch_and_number_do_not_stand_for_each_other() -> None:
 
 def test_numbers_may_be_given_one_by_one() -> None:
     numbers, epochs = np.array([4, 2, 4]), np.array([1, 1, 0])
-    each = [
-        document_keys(3, "a", int(e), int(n), 1)[0] for n, e in zip(numbers, epochs, strict=True)
-    ]
+    pairs = zip(numbers.tolist(), epochs.tolist(), strict=True)
+    each = [document_keys(3, "a", epoch, number, 1)[0] for number, epoch in pairs]
     assert document_keys(3, "a", epochs, numbers, 3).tolist() == each
 
 
@@ -53,8 +52,9 @@ def test_draws_are_uniform_and_unrelated() -> None:
     counts = np.bincount((draws.ravel() * 100).astype(int), minlength=100)
     # Chi-square with 99 degrees of freedom: mean 99, standard deviation 14.1; bound 5 of them.
     assert ((counts - 1_000) ** 2 / 1_000).sum() < 99 + 5 * 14.1
-    for shifted in ((draws[:, 1:], draws[:, :-1]), (draws[1:], draws[:-1])):
-        assert abs(np.corrcoef(*(part.ravel() for part in shifted))[0, 1]) < 5 / np.sqrt(99_500)
+    for one, next_one in ((draws[:, :-1], draws[:, 1:]), (draws[:-1], draws[1:])):
+        correlation = np.corrcoef(one.ravel(), next_one.ravel())[0, 1]
+        assert abs(correlation) < 5 / np.sqrt(99_500)
 
 
 def test_all_orders_of_four_are_equally_likely() -> None:
