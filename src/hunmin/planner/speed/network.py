@@ -2,7 +2,7 @@
 
     ring of p ranks on q nodes      (p-1) α_between  +  bytes / bandwidth of the nodes' links
     in two stages                   (q-1) α_between  +  bytes / bandwidth, then within the node
-                                    (p/q-1) α_within  +  bytes / bandwidth
+                                    q (p/q-1) α_within  +  bytes / bandwidth
 
 A ring moves p-1 messages over each of its links, and the slowest link sets the pace: α is what one
 message costs there besides its bytes.
