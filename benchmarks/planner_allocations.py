@@ -38,7 +38,7 @@ from hunmin.data.batch import TokenBatch
 from hunmin.models import forward
 from hunmin.models.blocks import require_blocks, transformer_blocks
 from hunmin.models.meta import build_meta_model
-from hunmin.models.objective import CausalLMObjective
+from hunmin.models.objective import LanguageModelObjective
 from hunmin.models.optimize import optimize_model
 from hunmin.models.packing import plan_packing
 from hunmin.models.precision import autocast
@@ -250,7 +250,7 @@ class _Learner:
         if strategy.recompute == "blocks":
             enable_checkpointing(self.model)
         chunk = strategy.loss_chunk or strategy.micro_batch * config.max_position_embeddings
-        self.objective = CausalLMObjective(self.model, chunk_tokens=chunk)
+        self.objective = LanguageModelObjective(self.model, chunk_tokens=chunk)
         self.synchronizer = _shard(self.model, self.objective, strategy, device)
         with tensors or contextlib.nullcontext():
             materialize(self.objective, device, initialize=lambda: None)
@@ -283,7 +283,7 @@ class _Learner:
 
 def _shard(
     model: PreTrainedModel,
-    objective: CausalLMObjective,
+    objective: LanguageModelObjective,
     strategy: Strategy,
     device: torch.device,
 ) -> GradientSynchronizer:

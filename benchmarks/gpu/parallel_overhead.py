@@ -33,7 +33,7 @@ from hunmin.data.batch import TokenBatch
 from hunmin.models.blocks import require_blocks
 from hunmin.models.build import build_model, model_config
 from hunmin.models.flops import TokenFlops
-from hunmin.models.objective import CausalLMObjective
+from hunmin.models.objective import LanguageModelObjective
 from hunmin.models.optimize import optimize_model
 from hunmin.models.spec import ModelSpec
 from hunmin.parallel.layout import Layout
@@ -125,7 +125,7 @@ def make_learner(
     )
     model = optimize_model(build_model(config, seed=1, device=machine.device))
     prepare_blocks(model, spec, plan, machine.device)
-    objective = CausalLMObjective(model, chunk_tokens=spec.loss_chunk_tokens)
+    objective = LanguageModelObjective(model, chunk_tokens=spec.loss_chunk_tokens)
     synchronizer = GradientSynchronizer()
     if sharded:
         layout = Layout(world_size=1, ranks_per_node=1, partition_group=1)

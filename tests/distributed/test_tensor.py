@@ -28,7 +28,7 @@ from hunmin.data.batch import TokenBatch
 from hunmin.models.blocks import transformer_blocks
 from hunmin.models.build import build_model
 from hunmin.models.meta import build_meta_model
-from hunmin.models.objective import CausalLMObjective
+from hunmin.models.objective import LanguageModelObjective
 from hunmin.models.optimize import optimize_model
 from hunmin.models.pieces import write_rows
 from hunmin.models.slices import slice_plan
@@ -137,7 +137,7 @@ CASES = (
 )
 
 
-def split(case: Case, mesh: DeviceMesh) -> CausalLMObjective:
+def split(case: Case, mesh: DeviceMesh) -> LanguageModelObjective:
     """Build the model of a case, split and sharded as the mesh says."""
     if case.from_meta:
         model = build_meta_model(config_of(case.name))
@@ -146,7 +146,7 @@ def split(case: Case, mesh: DeviceMesh) -> CausalLMObjective:
     apply_tensor_parallel(model, mesh["tensor"])
     if case.checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    objective = CausalLMObjective(model)
+    objective = LanguageModelObjective(model)
     if mesh.size() > mesh["tensor"].size():
         shard(objective, model, mesh)
     if case.from_meta:
@@ -166,7 +166,7 @@ def largest_errors(case: Case, mesh: DeviceMesh) -> dict[str, float]:
     tensor_ranks = mesh["tensor"].size()
     data_ranks = mesh.size() // tensor_ranks
     batch = rows(4 * data_ranks)
-    loss, expected = gradients(CausalLMObjective(build(case.name, faster=case.faster)), batch)
+    loss, expected = gradients(LanguageModelObjective(build(case.name, faster=case.faster)), batch)
     own = part_of(batch, mesh.get_rank() // tensor_ranks, data_ranks)
     own_loss, found = gradients(split(case, mesh), own)
     mean = torch.tensor(own_loss)
@@ -272,7 +272,7 @@ def losses_of_faster_layers() -> list[float]:
     optimize_model(after)
     whole = build("qwen3")
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        return [float(CausalLMObjective(m)(rows(2))) for m in (whole, before, after)]
+        return [float(LanguageModelObjective(m)(rows(2))) for m in (whole, before, after)]
 
 
 def test_faster_layers_may_be_put_in_before_or_after() -> None:
@@ -285,8 +285,8 @@ def half_precision_step(name: str) -> tuple[float, float]:
     """Relative errors of loss and gradients where blocks are gathered and compute in bf16."""
     mesh = init_device_mesh("cpu", (1, 2, 2), mesh_dim_names=MESH)
     batch = rows(8)
-    loss, expected = gradients(CausalLMObjective(build(name)), batch)
-    objective = CausalLMObjective(build(name, faster=True))
+    loss, expected = gradients(LanguageModelObjective(build(name)), batch)
+    objective = LanguageModelObjective(build(name, faster=True))
     apply_tensor_parallel(objective.model, mesh["tensor"])
     shard(objective, objective.model, mesh, torch.bfloat16)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -11,7 +11,7 @@ from hunmin.data.batch import TokenBatch
 from hunmin.models.loss import DEFAULT_CHUNK_TOKENS, causal_lm_loss, token_nll
 
 
-class CausalLMObjective(nn.Module):
+class LanguageModelObjective(nn.Module):
     """Next-token prediction.
 
     The loss reads the output matrix itself, not through the model's forward pass. As part of this

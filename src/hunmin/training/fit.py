@@ -27,7 +27,7 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig
 from hunmin.data.batch import TokenBatch
 from hunmin.models.blocks import require_blocks
 from hunmin.models.build import build_model
-from hunmin.models.objective import CausalLMObjective
+from hunmin.models.objective import LanguageModelObjective
 from hunmin.models.optimize import optimize_model
 from hunmin.parallel.layout import Layout
 from hunmin.parallel.spec import ParallelSpec
@@ -259,7 +259,7 @@ def _kept_for_backward(
 ) -> int:
     """Return the bytes of all tensors that autograd keeps, parameters not counted."""
     model = optimize_model(build_model(config, seed=0, device=machine.device))
-    objective: nn.Module = CausalLMObjective(model, chunk_tokens=train.loss_chunk_tokens)
+    objective: nn.Module = LanguageModelObjective(model, chunk_tokens=train.loss_chunk_tokens)
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
     kept: dict[int, int] = {}
 

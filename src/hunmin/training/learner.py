@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from hunmin.data.batch import IGNORED_LABEL, TokenBatch
 from hunmin.models.loss import DEFAULT_CHUNK_TOKENS
-from hunmin.models.objective import CausalLMObjective
+from hunmin.models.objective import LanguageModelObjective
 from hunmin.parallel.parts.norms import clip_gradients
 from hunmin.parallel.sharding import GradientSynchronizer, explain_unused_parameters
 from hunmin.parallel.world import World, local_world
@@ -76,7 +76,7 @@ class Learner:
         Returns:
             The learner.
         """
-        objective = CausalLMObjective(model, chunk_tokens=chunk_tokens)
+        objective = LanguageModelObjective(model, chunk_tokens=chunk_tokens)
         world = local_world(machine.device)
         return cls(model, objective, optimizer, GradientSynchronizer(), machine, world)
 
