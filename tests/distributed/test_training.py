@@ -20,6 +20,7 @@ from hunmin.parallel.spec import ParallelSpec
 from hunmin.parallel.world import join_world
 from hunmin.training.job import TrainJob
 from hunmin.training.loop import Trainer
+from hunmin.training.method import ContinuedPretraining
 from hunmin.training.train import train_model
 
 ADAMW = {"kind": "adamw", "epsilon": 1e-4}
@@ -174,3 +175,15 @@ def test_groups_that_do_not_divide_the_ranks(
     assert len(set(messages)) == 1
     assert "parallel.partition_group" in messages[0]
     assert "allowed: 1, 2, 4" in messages[0]
+
+
+def test_a_second_stage_on_several_ranks_starts_from_the_same_weights(
+    inputs: tuple[Artifact, Artifact], tmp_path: Path
+) -> None:
+    method = ContinuedPretraining(train_model(tiny_job(inputs, tmp_path / "teacher")))
+    alone = replace(tiny_job(inputs, tmp_path / "alone"), method=method)
+    train_model(alone)
+    several = job_of(inputs, tmp_path / "several", ParallelSpec(partition_group=2))
+    several = replace(several, method=method)
+    run_ranks(2, train, several, start_group=False)
+    assert losses(several) == pytest.approx(losses(alone), rel=1e-4)

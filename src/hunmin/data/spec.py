@@ -7,12 +7,14 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from hunmin.core.spec import Count, Spec
+from hunmin.data.objectives.spec import ObjectiveSpec
 
 MIN_CONTEXT = 8
 
 MixBy = Literal["language", "source", "language and source", "none"]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Objectives = Annotated[tuple[ObjectiveSpec, ...], Field(min_length=1)]
 
 
 class DataSpec(Spec):
@@ -51,8 +53,14 @@ class DataSpec(Spec):
     cross_document_attention: bool = False
     """Let tokens see earlier documents in the same row, and count positions through. Slightly
     faster; the model then learns from unrelated text before it."""
+    objectives: Objectives | None = None
+    """What the model is taught, drawn for each row by weight: `[{kind: denoise, weight: 0.8},
+    {kind: continue, weight: 0.2}]`. Encoders: masked. Decoders: causal, prefix. Encoder-decoders:
+    denoise, continue, infill, spans, deshuffle, prefix. None: masked for an encoder, causal for a
+    decoder, the mixture above for an encoder-decoder. Most need tokens that `tokenizer.reserve`
+    keeps free; the shards stay the same."""
     seed: int = Field(default=0, ge=0, lt=2**63)
-    """Decides the order of documents in shards and of samples in training."""
+    """Decides the order of documents in shards, and of samples and corruptions in training."""
     shard_max_tokens: Count = Field(default=200_000_000, ge=1)
     """Largest shard; a document is never cut, so one longer than this gets a shard of its own."""
     num_workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
@@ -70,3 +78,37 @@ class DataSpec(Spec):
                 "key is temperature"
             )
         return self
+
+
+class DataChanges(Spec):
+    """What a later stage changes of how batches are drawn; what is left out stays as it is.
+
+    The shards stay: a teacher, its second stage and its students learn from the same ones.
+    """
+
+    weights: dict[str, Weight] | None = None
+    """Share of the samples by name of a language, source or group, instead of `data.weights`."""
+    upweight: dict[str, Factor] | None = None
+    """Times the documents of a language, source or group count, instead of `data.upweight`."""
+    temperature: float | None = Field(default=None, ge=0, le=1)
+    """Share of a group: its tokens to this power, instead of `data.temperature`."""
+    source_temperature: float | None = Field(default=None, ge=0, le=1)
+    """The same for the sources of a language, instead of `data.source_temperature`."""
+    max_epochs: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Most times a group is read in this stage, instead of `data.max_epochs`."""
+    context: int | None = Field(default=None, ge=MIN_CONTEXT)
+    """Tokens in a row, instead of `data.context`; at most the positions of the model."""
+    objectives: Objectives | None = None
+    """What the model is taught in this stage, instead of `data.objectives`."""
+
+    def apply(self, data: DataSpec) -> DataSpec:
+        """Return the section `data` with these changes.
+
+        Args:
+            data: What the recipe says for the first stage.
+
+        Returns:
+            A section that is checked anew.
+        """
+        given = self.model_dump(include=self.model_fields_set)
+        return DataSpec.model_validate(data.model_dump() | given)

@@ -7,14 +7,14 @@ from datetime import timedelta
 from functools import partial
 
 import torch
+from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from hunmin.data.loader import TokenLoader
 from hunmin.models.blocks import require_blocks
-from hunmin.models.build import build_model, model_config
+from hunmin.models.build import build_model
 from hunmin.models.initialize import initialize_parameters
 from hunmin.models.meta import build_meta_model
-from hunmin.models.objective import CausalLMObjective
 from hunmin.models.optimize import optimize_model
 from hunmin.parallel.layout import Layout, derive_layout
 from hunmin.parallel.mesh import TENSOR, build_mesh
@@ -75,14 +75,15 @@ def assemble(job: TrainJob, tokenizer: TextTokenizer, world: World) -> Assembly:
     Note:
         Collective with several ranks.
     """
-    config = model_config(job.model, vocab_size=tokenizer.size, context=job.data.context)
+    config = job.method.config(job, tokenizer)
     machine = prepare_machine(job.train, world)
     layout = _layout(job, config, machine, world)
     plan = job.plan(layout.data_ranks)
     model = _build(config, job.train.seed, world)
     is_compiled = prepare_blocks(model, job.train, plan, world.device)
-    objective = CausalLMObjective(model, chunk_tokens=job.train.loss_chunk_tokens)
+    objective = job.method.objective(model, job, world.device)
     synchronizer = _shard(job, model, objective, layout, machine)
+    job.method.initialize(model)
     # Dropout: a checkpoint replaces this state. Ranks that split matrices draw the same numbers.
     torch.manual_seed(job.train.seed + world.rank // layout.tensor)
     optimizer = OptimizerSet(job.train.optimizer, model)
@@ -118,7 +119,7 @@ def _build(config: PreTrainedConfig, seed: int, world: World) -> PreTrainedModel
 def _shard(
     job: TrainJob,
     model: PreTrainedModel,
-    objective: CausalLMObjective,
+    objective: nn.Module,
     layout: Layout,
     machine: Machine,
 ) -> GradientSynchronizer:
@@ -153,7 +154,8 @@ def _training_data(
         world_size=plan.data_ranks,
         run_tokens=plan.total_tokens,
     )
-    return TrainingData(batches, _held_out(job, plan, data_rank), _token_bytes(tokenizer))
+    held_out = _held_out(job, plan, data_rank)
+    return TrainingData(job.method.batches(batches, job), held_out, _token_bytes(tokenizer))
 
 
 def _held_out(job: TrainJob, plan: TrainPlan, data_rank: int) -> TokenLoader | None:

@@ -43,7 +43,7 @@ def export_model(job: TrainJob, trainer: Trainer) -> Artifact:
 
 def _write(job: TrainJob, trainer: Trainer, facts: dict[str, Any]) -> None:
     """Write the artifact; of its weights each rank writes some."""
-    inputs = (job.tokens, job.tokenizer)
+    inputs = (job.tokens, job.tokenizer, *job.method.inputs)
     with write_artifact(job.output, "model", recipe=job.recipe, inputs=inputs) as draft:
         folder = _shared_folder(trainer.world, draft.path)
         save_model(

@@ -14,6 +14,7 @@ from hunmin.data.spec import DataSpec
 from hunmin.data.tokens import open_tokens, split_facts
 from hunmin.models.spec import ModelSpec
 from hunmin.parallel.spec import ParallelSpec
+from hunmin.training.method import Method, Pretraining
 from hunmin.training.plan import TrainPlan, derive_plan
 from hunmin.training.spec import TrainSpec
 
@@ -32,6 +33,7 @@ class TrainJob:
         output: Where the model artifact goes.
         recipe: Recorded in the model's manifest.
         parallel: How it is spread over devices.
+        method: What it starts from and what it is taught.
     """
 
     train: TrainSpec
@@ -43,12 +45,15 @@ class TrainJob:
     output: Path
     recipe: dict[str, Any]
     parallel: ParallelSpec = field(default_factory=ParallelSpec)
+    method: Method = field(default_factory=Pretraining)
 
     def identity(self) -> str:
         """Return a hash of all that decides the course of the losses."""
         decisive = self.train.model_dump(mode="json", exclude=set(TrainSpec.OBSERVING))
         data = self.data.model_dump(mode="json", exclude=set(self.data.INDIFFERENT))
         parts = [decisive, self.model.model_dump(mode="json"), data]
+        own = self.method.identity()
+        parts += [] if own is None else [own]
         return stable_hash([*parts, self.tokens.digest, self.tokenizer.digest])
 
     def facts(self) -> dict[str, Any]:
@@ -56,7 +61,8 @@ class TrainJob:
         sections: dict[str, Spec] = {"train": self.train, "model": self.model}
         sections |= {"data": self.data, "parallel": self.parallel}
         values = {name: spec.model_dump(mode="json") for name, spec in sections.items()}
-        return {**values, "tokens": self.tokens.digest, "tokenizer": self.tokenizer.digest}
+        digests = {"tokens": self.tokens.digest, "tokenizer": self.tokenizer.digest}
+        return {**values, **digests, "method": self.method.identity()}
 
     def plan(self, data_ranks: int = 1) -> TrainPlan:
         """Derive the plan from the recipe, the number of tokens and that of ranks."""
