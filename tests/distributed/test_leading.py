@@ -10,7 +10,8 @@ from tests.support.distributed import run_ranks
 from hunmin.core.logs import rank
 from hunmin.pipeline import ranks
 from hunmin.pipeline.ranks import Leader, follow
-from hunmin.pipeline.stages import STAGES, Stage
+from hunmin.pipeline.stage import Stage
+from hunmin.pipeline.stages import STAGES
 
 
 def _lead_and_leave_at_once(seconds_of_others: float) -> list[str]:

@@ -85,7 +85,7 @@ def _sweep(
 ) -> None:
     from hunmin.core.artifact import load_artifact
     from hunmin.pipeline.recipe import read_recipe
-    from hunmin.pipeline.stages import require_section
+    from hunmin.pipeline.stage import require_section
     from hunmin.tokenizer.compare.table import terminal_tables
     from hunmin.tokenizer.sweep import sweep_penalties
 

@@ -15,7 +15,7 @@ from hunmin.core.atomic import atomic_write_text
 from hunmin.core.hashing import hash_sources, stable_hash
 from hunmin.core.spec import Spec
 from hunmin.pipeline.recipe import Recipe
-from hunmin.pipeline.stages import Stage
+from hunmin.pipeline.stage import Stage
 
 RECORD_NAME = "stages.json"
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from hunmin.core.logs import rank, world_size
-from hunmin.pipeline.stages import STAGES, Stage
+from hunmin.pipeline.stage import Stage
+from hunmin.pipeline.stages import STAGES
 
 logger = logging.getLogger(__name__)
 

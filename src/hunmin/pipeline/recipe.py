@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from hunmin.adapt.stage2_spec import Stage2Spec
 from hunmin.core.recipe import LoadedRecipe, load_recipe
 from hunmin.core.spec import Spec
 from hunmin.corpus.spec import CorpusSpec
@@ -30,6 +31,8 @@ class UseSpec(Spec):
     """A tokens artifact."""
     train: Path | None = None
     """A model artifact."""
+    stage2: Path | None = None
+    """A model artifact that takes the place of the teacher after its second stage."""
 
 
 class Recipe(Spec):
@@ -51,12 +54,18 @@ class Recipe(Spec):
     """Which model is built."""
     train: TrainSpec | None = None
     """How it is trained."""
+    stage2: Stage2Spec | None = None
+    """How training goes on with text of the domain the model is for."""
     parallel: ParallelSpec = ParallelSpec()
     """How training is spread over several devices; it does not change what is learnt."""
     evaluate: EvaluateSpec | None = None
     """Scores on held-out documents beside two baselines."""
     generate: GenerateSpec | None = None
     """Texts the model writes, to be read."""
+
+    def has(self, stage: str) -> bool:
+        """Tell whether the recipe makes what a stage makes, or takes it from another run."""
+        return getattr(self, stage, None) is not None or getattr(self.use, stage, None) is not None
 
 
 def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> LoadedRecipe[Recipe]:

@@ -37,7 +37,8 @@ from hunmin.pipeline.fingerprint import (
 )
 from hunmin.pipeline.ranks import Leader, follow
 from hunmin.pipeline.recipe import Recipe
-from hunmin.pipeline.stages import STAGES, Stage, StageContext, wanted_stages
+from hunmin.pipeline.stage import Stage, StageContext
+from hunmin.pipeline.stages import STAGES, wanted_stages
 
 logger = get_logger(__name__)
 
@@ -116,17 +117,26 @@ class PipelineRun:
 
     def _take_part(self, stage: Stage) -> None:
         """Do this rank's part of a stage; the first rank looks after its inputs and records."""
-        inputs = {name: self.artifact(name) for name in stage.needs}
+        inputs = self._inputs(stage)
         stage.run(self._context(stage, inputs))
 
+    def _inputs(self, stage: Stage) -> dict[str, Artifact]:
+        return {name: self.artifact(name) for name in stage.needs_of(self.loaded.spec)}
+
     def _context(self, stage: Stage, inputs: Mapping[str, Artifact]) -> StageContext:
-        record = section_values(stage, self.loaded.spec)
+        recipe = self.loaded.spec
+        before = stage.model_stage(recipe)
         return StageContext(
-            self.loaded.spec, self.folder, inputs, self.folder / stage.folder, record
+            recipe=recipe,
+            folder=self.folder,
+            inputs=inputs,
+            output=self.folder / stage.folder,
+            record=section_values(stage, recipe),
+            model=None if before is None else inputs[before],
         )
 
     def _run_or_skip(self, stage: Stage, *, force: bool) -> None:
-        inputs = {name: self.artifact(name) for name in stage.needs}
+        inputs = self._inputs(stage)
         output = self.folder / stage.folder
         record = read_records(self.folder).get(stage.name)
         finished = _finished_artifact(output, stage.kind)

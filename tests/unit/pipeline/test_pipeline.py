@@ -39,6 +39,21 @@ def test_what_comes_from_another_run_needs_no_section(tmp_path: Path) -> None:
     assert names == ["corpus", "train", "evaluate"]
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("train: {}\nstage2: {}\n", "train"),
+        ("stage2: {}\nuse: {train: other/model}\n", "train"),
+        ("stage2: {}\n", "train"),
+    ],
+)
+def test_a_second_stage_goes_on_from_the_first(tmp_path: Path, more: str, expected: str) -> None:
+    recipe = read_recipe(write_recipe(tmp_path, more)).spec
+    assert stages.STAGES["stage2"].needs_of(recipe) == ("data", "tokenizer", expected)
+    names = [stage.name for stage in wanted_stages(recipe, "stage2")]
+    assert names == ["corpus", "tokenizer", "data", "train", "stage2"]
+
+
 def test_the_recorded_recipe_keeps_nulls_that_replace_a_default(tmp_path: Path) -> None:
     more = "train: {clip_gradient_norm: null, checkpoint_every: null}\n"
     loaded = read_recipe(write_recipe(tmp_path, more))

@@ -13,7 +13,8 @@ from hunmin.pipeline import run as run_module
 from hunmin.pipeline.fingerprint import Fingerprint, StageRecord, reason_to_run
 from hunmin.pipeline.recipe import Recipe, read_recipe
 from hunmin.pipeline.run import PipelineRun, exclusive
-from hunmin.pipeline.stages import STAGES, StageContext, require_section, wanted_stages
+from hunmin.pipeline.stage import StageContext, require_section
+from hunmin.pipeline.stages import STAGES, wanted_stages
 
 NOW = Fingerprint(recipe="r", inputs={"corpus": "c"}, code="k")
 
