@@ -14,13 +14,11 @@ from itertools import zip_longest
 from typing import NoReturn
 
 from hunmin.core.errors import InputError
-from hunmin.corpus.sources.home.massive import annotate
+from hunmin.text.annotations import BRACKETS, annotate
 
 _FORM = "[slot : value], with \\[ and \\] for brackets that belong to the text"
-_MARK = re.compile(r"(\\*)([\[\]])")
 _HEADER = re.compile(r"\s*([^\s:\[\]\\]+)\s*:\s*")
 _SLOT_TYPE = re.compile(r"[^\s:\[\]\\]+")
-_LAST_BACKSLASHES = re.compile(r"\\+\Z")
 _VISIBLE = re.compile(r"\S")
 
 
@@ -136,7 +134,7 @@ def parse_annotation(annotated: str, place: Place = NOWHERE) -> tuple[str, list[
             message names the column (from 1).
     """
     reader = _Reader(annotated, place, [], [])
-    for found in _MARK.finditer(annotated):
+    for found in BRACKETS.finditer(annotated):
         reader.mark(found)
     reader.take(len(annotated))
     if reader.slot is not None:
@@ -160,29 +158,11 @@ def write_annotation(text: str, spans: Sequence[CharacterSpan], place: Place = N
         InputError: Slots overlap, lie outside of the text, are empty, begin or end with
             whitespace, or have a type that the form cannot hold.
     """
-    pieces: list[str] = []
-    written: list[dict[str, object]] = []
-    done = length = 0
+    done = 0
     for span in spans:
         _check_span(text, span, done, place)
-        for piece in (text[done : span.start], text[span.start : span.end]):
-            pieces.append(_escape(piece))
-        start = length + len(pieces[-2])
-        length = start + len(pieces[-1])
-        written.append({"slot": span.type, "start": start, "end": length})
         done = span.end
-    pieces.append(_MARK.sub(_escape_bracket, text[done:]))
-    return annotate("".join(pieces), written)
-
-
-def _escape_bracket(found: re.Match[str]) -> str:
-    return found[1] * 2 + "\\" + found[2]
-
-
-def _escape(piece: str) -> str:
-    """Escape a piece that a bracket of the annotation follows: its last backslashes count too."""
-    escaped = _MARK.sub(_escape_bracket, piece)
-    return _LAST_BACKSLASHES.sub(lambda found: found[0] * 2, escaped)
+    return annotate(text, [(span.type, span.start, span.end) for span in spans])
 
 
 def _check_span(text: str, span: CharacterSpan, done: int, place: Place) -> None:

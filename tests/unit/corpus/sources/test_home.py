@@ -14,14 +14,14 @@ import pytest
 from hunmin.core.artifact import Artifact
 from hunmin.core.errors import InputError, MissingExtraError
 from hunmin.corpus.build import build_corpus
-from hunmin.corpus.documents import read_documents
-from hunmin.corpus.sources.home.massive import annotate
+from hunmin.corpus.documents import SPLITS, read_documents
 from hunmin.corpus.sources.home.sampler import UtteranceSampler
 from hunmin.corpus.sources.home.source import draw_language
 from hunmin.corpus.sources.home.templates import Template, TemplateSet, available_languages
 from hunmin.corpus.sources.home.values import number_in_words, texts_for
 from hunmin.corpus.sources.spec import HomeAssistantSource
 from hunmin.corpus.spec import CorpusSpec
+from hunmin.text.annotations import annotate
 from hunmin.text.unicode import normalize
 
 LANGUAGES = ("ko", "en", "ja", "sw")
@@ -39,7 +39,7 @@ def strip_annotation(text: str) -> str:
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     source = HomeAssistantSource(languages=LANGUAGES, utterances_per_template=4)
-    spec = CorpusSpec(sources=(source,), validation_fraction=0.1)
+    spec = CorpusSpec(sources=(source,), validation_fraction=0.1, test_fraction=0.1)
     return build_corpus(spec, tmp_path_factory.mktemp("home") / "out")
 
 
@@ -54,7 +54,7 @@ def test_massive_records_are_whole(artifact: Artifact) -> None:
     assert len(rows) == artifact.facts["total"]["documents"] > 2000
     fields = {"id", "locale", "partition", "scenario", "intent", "utt", "annot_utt"}
     assert all(set(row) == fields for row in rows)
-    assert {row["partition"] for row in rows} == {"train", "dev"}
+    assert {row["partition"] for row in rows} == {"train", "dev", "test"}
     assert len({row["id"] for row in rows}) == len(rows)
 
 
@@ -78,7 +78,7 @@ def test_utterances_are_clean_text(artifact: Artifact) -> None:
 def test_no_template_is_on_both_sides(artifact: Artifact) -> None:
     sides: dict[str, set[str]] = defaultdict(set)
     texts: list[str] = []
-    for split in ("train", "validation"):
+    for split in SPLITS:
         for batch in read_documents(artifact, split):
             texts += batch["text"].to_pylist()
             for group in batch["group"].to_pylist():
@@ -151,7 +151,7 @@ def sample(
     sampler = UtteranceSampler(TemplateSet(language, (template,), {}, parsed.slot_lists))
     drawn = (sampler.draw(template, random.Random(seed)) for seed in range(60))
     return {
-        annotate(u.text, [{"slot": s.name, "start": s.start, "end": s.end} for s in u.slots])
+        annotate(u.text, [(s.name, s.start, s.end) for s in u.slots])
         for u in drawn
         if u is not None
     }

@@ -9,28 +9,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from hunmin.corpus.documents import read_parts
+from hunmin.text.annotations import annotate
 
 _COLUMNS = ("id", "text", "language", "source", "meta")
-_PARTITIONS = {"train": "train", "validation": "dev"}
-
-
-def annotate(text: str, slots: list[dict[str, Any]]) -> str:
-    """Write the slots into an utterance.
-
-    Args:
-        text: The utterance.
-        slots: Objects with `slot`, `start` and `end` (characters), in order, not overlapping.
-
-    Returns:
-        The utterance with each value as `[slot : value]`.
-    """
-    parts: list[str] = []
-    done = 0
-    for slot in slots:
-        value = text[slot["start"] : slot["end"]]
-        parts += [text[done : slot["start"]], f"[{slot['slot']} : {value}]"]
-        done = slot["end"]
-    return "".join([*parts, text[done:]])
+_PARTITIONS = {"train": "train", "validation": "dev", "test": "test"}
 
 
 def massive_rows(folder: Path) -> Iterator[dict[str, str]]:
@@ -40,7 +22,7 @@ def massive_rows(folder: Path) -> Iterator[dict[str, str]]:
         folder: A documents artifact or its draft.
 
     Yields:
-        id, locale, partition (train or dev), scenario, intent, utt, annot_utt.
+        id, locale, partition (train, dev or test), scenario, intent, utt, annot_utt.
     """
     for split, partition in _PARTITIONS.items():
         for batch in read_parts(folder / split, _COLUMNS):
@@ -55,8 +37,12 @@ def massive_rows(folder: Path) -> Iterator[dict[str, str]]:
                     "scenario": meta["scenario"],
                     "intent": meta["intent"],
                     "utt": row["text"],
-                    "annot_utt": annotate(row["text"], meta["slots"]),
+                    "annot_utt": annotate(row["text"], _places(meta["slots"])),
                 }
+
+
+def _places(slots: list[dict[str, Any]]) -> list[tuple[str, int, int]]:
+    return [(slot["slot"], slot["start"], slot["end"]) for slot in slots]
 
 
 def write_massive(folder: Path) -> None:
