@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from hunmin.adapt.stage2_spec import Stage2Spec
+from hunmin.adapt.spec import Stage2Spec
 from hunmin.core.recipe import LoadedRecipe, load_recipe
 from hunmin.core.spec import Spec
 from hunmin.corpus.spec import CorpusSpec

@@ -1,4 +1,4 @@
-"""What a recipe says about a teacher's second stage. Imports no torch."""
+"""What a recipe says about the second stage of a teacher. Imports no torch."""
 
 from __future__ import annotations
 
