@@ -107,7 +107,9 @@ def _finish(spec: CorpusSpec, outcome: Outcome, folder: Path, title: str | None)
     if spec.validation_fraction > 0:
         _hold_out_every_language(spec, outcome, folder)
     if any(source.kind == "home-assistant" for source in spec.sources):
-        write_massive(folder)
+        moved = outcome.guard.groups_to_move() if spec.validation_fraction > 0 else []
+        form = spec.spoken.massive if spec.spoken is not None else "written"
+        write_massive(folder, outcome.written, frozenset(moved), form=form)
     facts = statistics_of(outcome.tally) | outcome.facts
     if spec.privacy is not None:
         facts = {"privacy": {"documents": 0, "counts": {}, "sources": {}}} | facts

@@ -64,7 +64,7 @@ def identify(batch: pa.RecordBatch) -> pa.RecordBatch:
     # Making Python strings of long texts costs more than their hashes.
     texts = batch["text"].to_pylist() if batch["key"].null_count else keys
     ids = [
-        _digest(source, "text", text) if key is None else _digest(source, "key", key)
+        text_id(source, text) if key is None else _digest(source, "key", key)
         for source, key, text in zip(sources, keys, texts, strict=True)
     ]
     id_column = pa.array(ids, pa.string())
@@ -73,6 +73,11 @@ def identify(batch: pa.RecordBatch) -> pa.RecordBatch:
     columns["copies"] = pa.repeat(pa.scalar(1, pa.int32()), len(ids))
     columns = {name: columns[name] for name in JUDGED_SCHEMA.names}
     return pa.RecordBatch.from_arrays(list(columns.values()), schema=JUDGED_SCHEMA)
+
+
+def text_id(source: str, text: str) -> str:
+    """Return the id of a document that nothing but its text names within its source."""
+    return _digest(source, "text", text)
 
 
 def occurrence_id(name: str, occurrence: int) -> str:

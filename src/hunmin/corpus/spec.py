@@ -97,6 +97,27 @@ class DecontaminateSpec(Spec):
     """Drop the documents that hold items, or only tell of them."""
 
 
+class SpokenSpec(Spec):
+    """Documents as speech is written down: words for numbers, small letters, no punctuation.
+
+    Lines stay lines. All that judges documents, and the search for duplicates and evaluation items,
+    sees them as they were written. In validation and test every document is there in both forms, so
+    that the loss on either can be told.
+    """
+
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    """Share of the documents in spoken form; with `copies`, of all that there are then."""
+    copies: bool = False
+    """`false`: each document of the training split has one form, and there are as many as before.
+    `true`: each has the more frequent form, and as many as the share asks for have the other form
+    too: 0.7 makes 1.43 documents of one."""
+    suffix: Annotated[str, Field(max_length=32, pattern=r"^[^\x00-\x1f/\\]*$")] = ""
+    """Put behind the source's name of documents in spoken form, so that a mixture can weigh them
+    and losses can tell them apart; nothing keeps them in their source's group."""
+    massive: Literal["written", "spoken"] = "written"
+    """The form of the annotated utterances in `massive/`, one row for each utterance."""
+
+
 class CorpusSpec(Spec):
     """From raw sources to documents: what is read, what is dropped, what is held out."""
 
@@ -126,8 +147,10 @@ class CorpusSpec(Spec):
     """What is dropped because it is there already."""
     decontaminate: DecontaminateSpec | None = None
     """Drop documents that hold items of evaluation sets."""
+    spoken: SpokenSpec | None = None
+    """Write a share of the documents as they are spoken; `spoken: {}` takes the defaults."""
     seed: int = 0
-    """Another seed holds out other groups."""
+    """Another seed holds out other groups, and chooses others to be spoken."""
     report: bool = True
     """Write pages and plots of what was read, dropped and kept, beside the statistics."""
     engine: Literal["daft", "ray", "spark"] = "daft"

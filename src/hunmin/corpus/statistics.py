@@ -7,11 +7,18 @@ from collections.abc import Callable
 from typing import Any
 
 from hunmin.corpus.steps.chain import LANGUAGE, QUALITY, READ, USABLE
-from hunmin.corpus.steps.notes import EVALUATION, EXACT, LINES, NEAR
+from hunmin.corpus.steps.notes import (
+    EVALUATION,
+    EXACT,
+    LINES,
+    NEAR,
+    SPOKEN_FORM,
+    SPOKEN_TWICE,
+)
 from hunmin.corpus.tally import Tally
 
-STEPS = (USABLE, LANGUAGE, QUALITY, EXACT, NEAR, LINES, EVALUATION)
-"""The steps that drop documents, in order."""
+STEPS = (USABLE, LANGUAGE, QUALITY, EXACT, NEAR, LINES, EVALUATION, SPOKEN_FORM, SPOKEN_TWICE)
+"""The steps that drop or add documents, in order."""
 
 
 def statistics_of(tally: Tally) -> dict[str, Any]:
@@ -22,7 +29,7 @@ def statistics_of(tally: Tally) -> dict[str, Any]:
 
     Returns:
         JSON: `total`, `rejects`, `languages`, `sources`, `licenses`, `flow`, `lengths` and, where
-        the step took part, `cleaning`, `languages_found`, `scripts`, `privacy`.
+        the step took part, `cleaning`, `languages_found`, `scripts`, `privacy`, `spoken`.
     """
     parts = {
         "total": _summary(tally, lambda _source, _language: "all").get("all", _empty_row()),
@@ -36,6 +43,7 @@ def statistics_of(tally: Tally) -> dict[str, Any]:
         "languages_found": _nested(tally, "languages found"),
         "scripts": {script: number for (script,), number in tally.of("scripts").items()},
         "privacy": _privacy(tally),
+        "spoken": _spoken(tally),
     }
     return {name: value for name, value in parts.items() if value or name in ("rejects", "flow")}
 
@@ -106,12 +114,15 @@ def _flow(tally: Tally) -> list[dict[str, Any]]:
     for step in STEPS:
         dropped = _dropped(tally, step)
         removed = tally.total("removed bytes", at0=step)
-        if not dropped and not removed:
+        added = tally.total("added documents", at0=step)
+        if not dropped and not removed and not added:
             continue
-        documents -= sum(row["documents"] for row in dropped.values())
+        documents += added - sum(row["documents"] for row in dropped.values())
         utf8_bytes -= removed + sum(row["utf8_bytes"] for row in dropped.values())
         row = {"step": step, "documents": documents, "utf8_bytes": utf8_bytes, "dropped": dropped}
-        flow.append(row | {"removed_bytes": removed})
+        # Numbers as words, and documents in both forms, take more room than before.
+        changed = {"removed_bytes": removed} if removed >= 0 else {"added_bytes": -removed}
+        flow.append(row | changed | ({"added_documents": added} if added else {}))
     return flow
 
 
@@ -158,3 +169,13 @@ def _privacy(tally: Tally) -> dict[str, Any]:
         "counts": dict(sorted(counts.items())),
         "sources": sources,
     }
+
+
+def _spoken(tally: Tally) -> dict[str, Any]:
+    """Kept documents and bytes by language, form and split."""
+    languages: dict[str, Any] = {}
+    for name, column in (("documents", "documents"), ("bytes", "utf8_bytes")):
+        for (language, form, split), number in tally.of(f"form {name}").items():
+            row = languages.setdefault(language, {}).setdefault(form, {})
+            row.setdefault(split, {})[column] = number
+    return languages

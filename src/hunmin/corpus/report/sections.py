@@ -27,6 +27,7 @@ from hunmin.corpus.report.groups import (
 )
 from hunmin.corpus.report.numbers import counted, format_share
 from hunmin.corpus.report.plots import splits_line
+from hunmin.corpus.report.spoken import spoken_section
 from hunmin.corpus.report.visible import WINDOW, looks_the_same, mark_changes, plain, visible
 
 Statistics = Mapping[str, Any]
@@ -55,6 +56,7 @@ def page_of(statistics: Statistics, samples: Mapping[str, Any], title: str, note
         flow_section(statistics),
         dropped_section(statistics, samples),
         changes_section(statistics, samples),
+        spoken_section(statistics, samples, changed_sample),
         duplicates_section(statistics, samples),
         privacy_section(statistics),
         contamination_section(statistics),
@@ -134,13 +136,13 @@ def flow_section(statistics: Statistics) -> Section | None:
 
 def _flow_row(entry: Mapping[str, Any]) -> tuple[str, ...]:
     dropped = sum(counts["documents"] for counts in entry.get("dropped", {}).values())
-    removed = entry.get("removed_bytes", 0)
+    removed, added = entry.get("removed_bytes", 0), entry.get("added_bytes", 0)
     return (
         entry["step"],
         f"{entry['documents']:,}",
         format_bytes(entry["utf8_bytes"]),
         f"{dropped:,}" if dropped else "",
-        format_bytes(removed) if removed else "",
+        f"{format_bytes(added)} added" if added else format_bytes(removed) if removed else "",
     )
 
 

@@ -63,7 +63,7 @@ class AssembleShard:
         decisions = read_decisions(task.decisions)
         schemas = dict.fromkeys(SPLITS, DOCUMENT_SCHEMA) | {REJECTS: REJECT_SCHEMA}
         paths = {side: self.folder / f"{name}.{side}.parquet" for side in schemas}
-        sides = {side: _Side(paths[side], schemas[side]) for side in schemas}
+        sides = {side: Side(paths[side], schemas[side]) for side in schemas}
         first = 0
         for batch in _documents(task.shard):
             notes.show(batch, task.shard.number, first)
@@ -102,23 +102,26 @@ class AssembleShard:
         )
         for split in SPLITS:
             own = documents.filter(pc.equal(splits, split))
-            notes.keep(own, split)
+            count = notes.keep if spec.spoken is None else notes.watch
+            count(own, split)
             yield split, own
 
 
 @dataclass
-class _Side:
-    """A Parquet file that appears when it is closed, and only if it has rows."""
+class Side:
+    """A Parquet file of one side that appears when it is closed, and only if it has rows."""
 
     path: Path
     schema: pa.Schema
     batches: list[pa.RecordBatch] = field(default_factory=list)
 
     def write(self, batch: pa.RecordBatch) -> None:
+        """Take rows; they are written at the end."""
         if batch.num_rows:
             self.batches.append(batch)
 
     def close(self) -> bool:
+        """Write the file; say whether there is one."""
         if not self.batches:
             self.path.unlink(missing_ok=True)
             return False

@@ -26,6 +26,7 @@ EXACT, NEAR, LINES, EVALUATION = (
     "repeated lines",
     "evaluation items",
 )
+SPOKEN_FORM, SPOKEN_TWICE = "spoken form", "equal in spoken form"
 MAX_SHOWN_LINES = 30
 _SHOWN_CHARACTERS = 300
 _ROW_MASK = (1 << ROW_BITS) - 1
@@ -59,10 +60,18 @@ class Notes:
     def keep(self, documents: pa.RecordBatch, split: str) -> None:
         """Count what stays, and watch that each language has something held out."""
         count_kept(self._tally, documents, split)
+        self.watch(documents, split)
+
+    def watch(self, documents: pa.RecordBatch, split: str) -> None:
+        """Watch that each language has something held out."""
         if split == "validation":
             self._guard.add_validation(documents)
         if split == "train":
             self._guard.add_train(documents)
+
+    def keep_forms(self, documents: pa.RecordBatch) -> None:
+        """Count what stays by its columns `form` and `split`."""
+        self._tally.add_batch("form", documents, ("language", "form", "split"))
 
     def remove_lines(self, batch: pa.RecordBatch, remove: RemoveRepeatedLines) -> pa.RecordBatch:
         """Take repeated lines out of documents, and count what goes."""

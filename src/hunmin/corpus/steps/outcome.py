@@ -17,7 +17,7 @@ from hunmin.corpus.spec import CorpusSpec
 from hunmin.corpus.statistics import cluster_sizes, describe_rejects
 from hunmin.corpus.steps.decisions import Decisions
 from hunmin.corpus.steps.notes import LINES, MAX_SHOWN_LINES, hits_table
-from hunmin.corpus.steps.samples import Samples
+from hunmin.corpus.steps.samples import MAX_CHANGES, Samples
 from hunmin.corpus.steps.workspace import Facts
 from hunmin.corpus.tally import Tally
 
@@ -36,6 +36,20 @@ class Outcome:
     """`duplicates`, `lines` and `contamination` of the report."""
     guard: HoldoutGuard
     """What is known of groups and languages."""
+    written: Mapping[str, Sequence[Path]]
+    """The same files before anything was spoken."""
+
+
+@dataclass(frozen=True)
+class Forms:
+    """What speaking left."""
+
+    written: Mapping[str, Sequence[Path]]
+    """Files by side of the split before it."""
+    spoken: Mapping[str, Facts]
+    """What was noted of each shard when it was spoken."""
+    kept: Mapping[str, Facts]
+    """What was noted of each shard when equal forms were left out."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,13 @@ class Found:
     """Repeated lines, if they were looked for."""
     index: EvaluationIndex | None
     """Evaluation items, if they were looked for."""
+    forms: Forms | None = None
+    """Of documents that are spoken, if any are."""
+
+    @property
+    def kept(self) -> Mapping[str, Facts]:
+        """What was noted of each shard when its documents were counted at last."""
+        return self.assembled if self.forms is None else self.forms.kept
 
 
 def outcome_of(spec: CorpusSpec, files: Mapping[str, Sequence[Path]], found: Found) -> Outcome:
@@ -69,10 +90,14 @@ def outcome_of(spec: CorpusSpec, files: Mapping[str, Sequence[Path]], found: Fou
         EmptyCorpusError: No document is left.
     """
     notes = [*found.judged.values(), *found.assembled.values()]
-    tally = Tally(note["tally"] for note in notes)
+    spoken = [*found.forms.spoken.values()] if found.forms is not None else []
+    notes += [*found.kept.values()] if found.forms is not None else []
+    tally = Tally(note["tally"] for note in [*notes, *spoken])
     if not tally.total("kept documents"):
         raise nothing_left(spec, notes)
     samples = Samples(note["samples"] for note in notes).state()
+    if spec.spoken is not None:
+        samples["spoken"] = [row for note in spoken for row in note["examples"]][:MAX_CHANGES]
     facts = {
         "duplicates": found.decisions.facts | {"cluster_sizes": cluster_sizes(tally)},
         "lines": _line_facts(tally, found.lines, found.assembled),
@@ -83,7 +108,8 @@ def outcome_of(spec: CorpusSpec, files: Mapping[str, Sequence[Path]], found: Fou
         tally,
         samples | {"duplicates": _shown(found.decisions, found.assembled)},
         {name: value for name, value in facts.items() if value},
-        HoldoutGuard(spec.seed, (note["guard"] for note in found.assembled.values())),
+        HoldoutGuard(spec.seed, (note["guard"] for note in found.kept.values())),
+        files if found.forms is None else found.forms.written,
     )
 
 

@@ -11,9 +11,11 @@ from hunmin.corpus.decontamination.index import EvaluationIndex
 from hunmin.corpus.dedup.lines import RemoveRepeatedLines
 from hunmin.corpus.documents import SPLITS
 from hunmin.corpus.engines.engine import Engine
+from hunmin.corpus.holdout import HoldoutGuard
 from hunmin.corpus.sources.reader import SourceReader
 from hunmin.corpus.sources.registry import open_source
 from hunmin.corpus.spec import CorpusSpec
+from hunmin.corpus.spoken import check_numbers
 from hunmin.corpus.steps.assemble import REJECTS, AssembleShard, AssembleTask
 from hunmin.corpus.steps.chain import chain_of
 from hunmin.corpus.steps.decisions import Decisions
@@ -21,8 +23,9 @@ from hunmin.corpus.steps.duplicates import decide
 from hunmin.corpus.steps.evaluation import index_evaluation_sets
 from hunmin.corpus.steps.judge import JudgedShard, JudgeShard
 from hunmin.corpus.steps.lines import find_repeated_lines, rule_of
-from hunmin.corpus.steps.outcome import Found, Outcome, nothing_left, outcome_of
+from hunmin.corpus.steps.outcome import Forms, Found, Outcome, nothing_left, outcome_of
 from hunmin.corpus.steps.read import RecordShard, read_sources
+from hunmin.corpus.steps.speak import SpeakTask, speak_documents
 from hunmin.corpus.steps.workspace import Facts, Workspace, run_tasks
 
 # Less than this is judged sooner than other processes have started.
@@ -68,13 +71,21 @@ class _Steps:
         decisions = decide(shards, self._spec.deduplicate, folder, self._engine)
         lines = self._repeated_lines(shards, decisions)
         assembled = self._assemble(shards, decisions, lines)
-        found = Found(notes, assembled, decisions, lines, index)
-        return outcome_of(self._spec, self._files(judged, assembled), found)
+        written = self._files(judged, assembled)
+        if self._spec.spoken is None:
+            return outcome_of(self._spec, written, Found(notes, assembled, decisions, lines, index))
+        priorities = {shard.name: shard.priority for shard in records}
+        spoken, kept = self._speak(shards, assembled, priorities)
+        files = self._spoken_files(written, kept)
+        found = Found(notes, assembled, decisions, lines, index, Forms(written, spoken, kept))
+        return outcome_of(self._spec, files, found)
 
     def _open(self) -> list[tuple[int, SourceReader]]:
         """Open all sources and load all kernels: what is missing is told before any work."""
         for place in range(len(self._spec.sources)):
             chain_of(self._json, place)
+        if self._spec.spoken is not None:
+            check_numbers(self._spec.sources)
         sources = enumerate(self._spec.sources)
         return [(place, open_source(source, self._spec)) for place, source in sources]
 
@@ -114,6 +125,42 @@ class _Steps:
         if lines is None or spec is None:
             return None
         return RemoveRepeatedLines(lines["line"].to_numpy(), rule_of(spec))
+
+    def _speak(
+        self,
+        shards: Sequence[JudgedShard],
+        assembled: Mapping[str, Facts],
+        priorities: Mapping[str, int],
+    ) -> tuple[dict[str, Facts], dict[str, Facts]]:
+        folder = self._workspace.step("assemble")
+        tasks = {
+            shard.name: SpeakTask(
+                shard.number,
+                priorities[shard.name],
+                {
+                    split: folder / f"{shard.name}.{split}.parquet"
+                    for split in SPLITS
+                    if split in assembled[shard.name]["files"]
+                },
+            )
+            for shard in shards
+        }
+        guard = HoldoutGuard(self._spec.seed, (facts["guard"] for facts in assembled.values()))
+        moved = guard.groups_to_move() if self._spec.validation_fraction > 0 else []
+        engines = (self._engine, self._tasks_on)
+        return speak_documents(self._spec, tasks, moved, self._workspace, engines)
+
+    def _spoken_files(
+        self, written: Mapping[str, Sequence[Path]], kept: Mapping[str, Facts]
+    ) -> dict[str, list[Path]]:
+        folder = self._workspace.step("keep")
+        files: dict[str, list[Path]] = {side: [] for side in SPLITS} | {
+            REJECTS: list(written[REJECTS])
+        }
+        for name, facts in kept.items():
+            for side in facts["files"]:
+                files[side].append(folder / f"{name}.{side}.parquet")
+        return files
 
     def _files(
         self, judged: Sequence[JudgedShard], assembled: Mapping[str, Facts]

@@ -6,15 +6,13 @@ import functools
 import re
 import sys
 import unicodedata
-from dataclasses import dataclass
-
-import pyarrow as pa
 
 from hunmin.text.languages import UNDETERMINED, base_language
 from hunmin.text.spoken.korean import read_korean
 from hunmin.text.spoken.numbers import read_numbers
 
 _SPACES = re.compile(r"\s+")
+_DIGIT = re.compile(r"\d")
 # Languages in which the small letter of I has no dot.
 _DOTLESS = frozenset({"tr", "az", "crh", "gag", "kaa", "tt"})
 _DOTLESS_SMALL = {ord("I"): "ı", ord("İ"): "i"}
@@ -42,9 +40,9 @@ def spoken_form(text: str, language: str) -> str:
         Abbreviations, foreign words, symbols of currency outside Korean are not read.
     """
     base = base_language(language)
-    if base == "ko":
+    if base == "ko" and _DIGIT.search(text):
         text = read_korean(text)
-    elif base != UNDETERMINED and _has_digits(text):
+    elif base not in (UNDETERMINED, "ko") and _has_digits(text):
         text = read_numbers(text, base)
     lowered = (text.translate(_DOTLESS_SMALL) if base in _DOTLESS else text).lower()
     bare = _silent().sub(_between, unicodedata.normalize("NFC", lowered))
@@ -78,26 +76,3 @@ def _silent_characters() -> str:
         else:
             ranges.append([code, code])
     return "".join(f"{re.escape(chr(a))}-{re.escape(chr(b))}" for a, b in ranges)
-
-
-@dataclass(frozen=True)
-class SpokenForm:
-    """Kernel: writes the texts of a batch as they are spoken, each in its language."""
-
-    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Replace the column `text`.
-
-        Args:
-            batch: With columns `text` and `language`; nulls stay null.
-
-        Returns:
-            The batch with spoken forms.
-        """
-        columns = (batch[name].to_pylist() for name in ("text", "language"))
-        texts = [
-            None if text is None else spoken_form(text, language or UNDETERMINED)
-            for text, language in zip(*columns, strict=True)
-        ]
-        index = batch.schema.get_field_index("text")
-        field = batch.schema.field(index)
-        return batch.set_column(index, field, pa.array(texts, field.type))

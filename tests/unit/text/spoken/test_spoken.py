@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pyarrow as pa
@@ -10,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hunmin.core.errors import MissingExtraError
-from hunmin.text.spoken.form import SpokenForm, spoken_form
+from hunmin.text.spoken.form import spoken_form
 from hunmin.text.spoken.korean import read_digits, read_korean, read_native, read_sino
+from hunmin.text.spoken.lines import SpokenForm, spoken_lines
 from hunmin.text.spoken.numbers import languages_with_numbers, read_numbers
+from hunmin.text.spoken.spans import speak_spans
 
 KOREAN = {
     # Native numerals before native counters, with the forms 한 두 세 네 스무.
@@ -155,3 +158,64 @@ def test_the_kernel_speaks_each_record_in_its_language() -> None:
     assert SpokenForm()(batch)["text"].to_pylist() == ["세 개", "three", None, "3"]
     assert SpokenForm()(batch.slice(1, 1))["text"].to_pylist() == ["three"]
     assert SpokenForm()(batch.slice(0, 0)).num_rows == 0
+
+
+def test_lines_stay_lines_and_reserved_tokens_stay_tokens() -> None:
+    assert spoken_lines("제목!\n\n— —\n전화: <|phone|>, 3개.", "ko") == "제목\n전화 <|phone|> 세 개"
+
+
+def test_each_line_is_spoken_in_its_own_language() -> None:
+    assert spoken_lines("3 cups\n3개", ("en", "ko")) == "three cups\n세 개"
+    with pytest.raises(ValueError, match="zip"):
+        spoken_lines("one\ntwo", ("en",))
+
+
+# Text, places of the slots, and what the slots are afterwards.
+WITH_SLOTS = [
+    ("ko", "거실 불을 30%로 밝혀줘!", ["거실", "30"], ["거실", "삼십"]),
+    ("ko", "3시간 15분 타이머", ["3", "15"], ["세", "십오"]),
+    ("en", "Set the Kitchen's light to 30%.", ["Kitchen", "30"], ["kitchen", "thirty"]),
+    ("en", "Play “Mr. Blue Sky” at 7", ["Mr. Blue Sky", "7"], ["mr blue sky", "seven"]),
+    ("th", "ตั้งไฟ ห้องครัว เป็น 25%", ["ห้องครัว", "25"], ["ห้องครัว", "ยี่สิบห้า"]),
+    ("hi", "रसोई की बत्ती 25% करो।", ["रसोई", "25"], ["रसोई", "पच्चीस"]),
+    ("tr", "IŞIK %20 olsun", ["IŞIK"], ["ışık"]),
+]
+
+
+@pytest.mark.parametrize(("language", "text", "values", "spoken"), WITH_SLOTS)
+def test_slots_are_found_again_in_the_spoken_form(
+    language: str, text: str, values: list[str], spoken: list[str]
+) -> None:
+    spans = [(text.index(value), text.index(value) + len(value)) for value in values]
+    found = speak_spans(text, spans, language)
+    assert found is not None
+    assert found[0] == spoken_form(text, language)
+    assert [found[0][start:end] for start, end in found[1]] == spoken
+
+
+def test_a_slot_without_a_word_is_not_found() -> None:
+    assert speak_spans("play ???", [(5, 8)], "en") is None
+    # The second number is read first: 이분의 일.
+    assert speak_spans("1/2", [(0, 1)], "ko") is None
+
+
+def test_every_utterance_of_four_languages_keeps_its_slots() -> None:
+    from hunmin.corpus.sources.home.source import draw_language
+    from hunmin.corpus.sources.spec import HomeAssistantSource
+
+    for language in ("ko", "en", "th", "hi"):
+        source = HomeAssistantSource(languages=(language,), max_utterances_per_language=400)
+        lost = 0
+        for record in draw_language(language, source):
+            slots = json.loads(record.meta)["slots"]
+            spans = [(slot["start"], slot["end"]) for slot in slots]
+            found = speak_spans(record.text, spans, language)
+            if found is None:
+                lost += 1
+                continue
+            # Letters of a value are letters of the value afterwards; numbers become words.
+            for slot, (start, end) in zip(slots, found[1], strict=True):
+                value = record.text[slot["start"] : slot["end"]]
+                if not any(map(str.isdigit, value)):
+                    assert found[0][start:end] == spoken_form(value, language)
+        assert lost <= 4, language
