@@ -1,4 +1,7 @@
-"""TokenLoader: any batch of the training order, by its number.
+"""Any batch of the training order, by its number.
+
+WindowLoader  which stretch of which stream each row of a batch is
+TokenLoader   these stretches as they are; `corrupting.py` has the other one
 
 The order is a pure function of the seed. Each group is a circular stream; an epoch of it is
 ceil(N / T) windows of T tokens in the order of a seeded permutation, and the next epoch begins
@@ -9,32 +12,36 @@ depends on the number of processes, and going on from batch n needs only n.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from hunmin.core.artifact import Artifact
-from hunmin.core.errors import ArtifactMismatchError, InputError
+from hunmin.core.errors import ArtifactMismatchError, InputError, suggest
 from hunmin.core.hashing import seed_from
 from hunmin.corpus.documents import Split
-from hunmin.data.batch import IGNORED_LABEL, TokenBatch, batch_from_windows
+from hunmin.data.batch import IGNORED_LABEL, Batch, TokenBatch, batch_from_windows
 from hunmin.data.mixing import mix_split
 from hunmin.data.mixture import Mixture
 from hunmin.data.permutation import Int64s, mix, permute
 from hunmin.data.spec import DataSpec
 from hunmin.data.tokens import (
+    SplitFacts,
     TokensFacts,
     TokenStream,
     open_tokens,
     split_facts,
 )
 
-__all__ = ["IGNORED_LABEL", "TokenBatch", "TokenLoader"]
+__all__ = ["IGNORED_LABEL", "TokenBatch", "TokenLoader", "WindowLoader"]
+
+BatchT = TypeVar("BatchT", bound=Batch, covariant=True)
 
 
-class TokenLoader:
-    """Batches of packed windows in a global order that depends on the seed alone.
+class WindowLoader(ABC, Generic[BatchT]):
+    """Batches made of windows in a global order that depends on the seed alone.
 
     Args:
         tokens: A tokens artifact.
@@ -46,14 +53,15 @@ class TokenLoader:
         start_sample: Number of the first sample of batch 0.
         run_tokens: Tokens the whole run draws; `spec.max_epochs` limits the share of a group by it,
             and says nothing about the split `validation` or `test`.
+        only_group: Draw rows of this group alone, whatever its share: for its own held-out loss.
         verify: Compare the shards' checksums, once per process.
 
     Raises:
         CorruptArtifactError: A shard differs from what was written.
         ArtifactMismatchError: The shards are grouped in another way than `spec.mix_by` says.
         EmptyCorpusError: The split has no documents.
-        InputError: A weight names an unknown group, there are fewer rows than ranks, or
-            `spec.max_epochs` is given without `run_tokens`.
+        InputError: A weight or `only_group` names an unknown group, there are fewer rows than
+            ranks, or `spec.max_epochs` is given without `run_tokens`.
     """
 
     def __init__(
@@ -67,23 +75,26 @@ class TokenLoader:
         world_size: int = 1,
         start_sample: int = 0,
         run_tokens: int | None = None,
+        only_group: str | None = None,
         verify: bool = True,
     ) -> None:
         _check_ranks(batch_size, rank, world_size)
         facts = open_tokens(tokens, verify=verify)
         _check_grouping(tokens, facts, spec)
-        self._split = split_facts(tokens, facts, split)
+        self._split = _narrow(split_facts(tokens, facts, split), split, only_group)
         self._spec = spec
         self._batch_size = batch_size
         self._rank, self._world_size = rank, world_size
         self._start_sample = start_sample
         self._next_batch = 0
         self._boundary_id = facts.tokenizer.boundary_id
-        limited = _run_tokens(spec, split, run_tokens)
-        self._shares = mix_split(facts, self._split, spec, limited).shares
+        limited = _run_tokens(spec, split, run_tokens) if only_group is None else None
+        whole = mix_split(facts, self._split, spec, limited) if only_group is None else None
+        self._shares = dict.fromkeys(self._split.groups, 1.0) if whole is None else whole.shares
         self._identity = {"tokens": tokens.digest, "split": split, "batch_size": batch_size}
         self._identity |= {"start_sample": start_sample, **_ordering(spec)}
         self._identity |= {} if limited is None else {"run_tokens": limited}
+        self._identity |= {} if only_group is None else {"only_group": only_group}
         self._streams = [
             TokenStream(tokens.path, group, facts.dtype) for group in self._split.groups.values()
         ]
@@ -114,27 +125,33 @@ class TokenLoader:
         """Share of the samples of each group; they add up to 1."""
         return dict(self._shares)
 
-    def batch(self, index: int) -> TokenBatch:
+    def batch(self, index: int) -> BatchT:
         """Return this rank's rows of a global batch.
 
         Args:
             index: Number of the batch, >= 0.
 
         Returns:
-            The rows, shape (batch_size / world_size, context); where that does not divide, the
-            first ranks have a row more than the last.
+            batch_size / world_size rows; where that does not divide, the first ranks have a row
+            more than the last.
 
         Note:
             A pure function: O(1), no state, the same on every machine.
         """
         first = self._start_sample + index * self._batch_size
         samples = np.arange(first + self._rank, first + self._batch_size, self._world_size)
-        windows = self._read_windows(samples)
-        return batch_from_windows(
-            windows,
-            self._boundary_id,
-            cross_document_attention=self._spec.cross_document_attention,
-        )
+        return self.make_rows(samples)
+
+    @abstractmethod
+    def make_rows(self, samples_B: Int64s) -> BatchT:
+        """Return the rows of any samples.
+
+        Args:
+            samples_B: Sample numbers, int64, shape (B,).
+
+        Returns:
+            B rows, each of which depends on its sample number alone.
+        """
 
     def locate(self, samples_B: Int64s) -> tuple[Int64s, Int64s]:
         """Return where samples lie: the group's index and the position of the first token.
@@ -152,15 +169,24 @@ class TokenLoader:
         numbers_B = epochs_B * windows_B + permute(places_B, windows_B, keys_B)
         return groups_B, numbers_B * self._spec.context % self._sizes[groups_B]
 
-    def _read_windows(self, samples_B: Int64s) -> Int64s:
+    def read_windows(self, samples_B: Int64s) -> tuple[Int64s, Int64s]:
+        """Read what samples are made of.
+
+        Args:
+            samples_B: Sample numbers, int64, shape (B,).
+
+        Returns:
+            Tokens, int64, shape (B, context + 1), the last of which begins the window after; and
+            group indices, int64, shape (B,).
+        """
         groups_B, starts_B = self.locate(samples_B)
         windows = np.empty((len(samples_B), self._spec.context + 1), dtype=np.int64)
         places = zip(groups_B.tolist(), starts_B.tolist(), windows, strict=True)
         for group, start, row in places:
             self._streams[group].read(start, row)
-        return windows
+        return windows, groups_B
 
-    def __iter__(self) -> Iterator[TokenBatch]:
+    def __iter__(self) -> Iterator[BatchT]:
         """Yield batches without end, from the saved position on."""
         while True:
             index = self._next_batch
@@ -192,6 +218,19 @@ class TokenLoader:
         self._next_batch = state["next_batch"]
 
 
+class TokenLoader(WindowLoader[TokenBatch]):
+    """Batches of packed windows, in which every next token is scored; see `WindowLoader`."""
+
+    def make_rows(self, samples_B: Int64s) -> TokenBatch:
+        """Return the rows of any samples, shape (B, context)."""
+        windows, _ = self.read_windows(samples_B)
+        return batch_from_windows(
+            windows,
+            self._boundary_id,
+            cross_document_attention=self._spec.cross_document_attention,
+        )
+
+
 def _ordering(spec: DataSpec) -> dict[str, Any]:
     """The fields that decide the order and the shape of samples."""
     return spec.model_dump(mode="json", exclude={"shard_max_tokens", "num_workers"})
@@ -209,6 +248,27 @@ def _run_tokens(spec: DataSpec, split: Split, run_tokens: int | None) -> int | N
             hint="give TokenLoader run_tokens, or leave max_epochs out",
         )
     return run_tokens
+
+
+def _narrow(facts: SplitFacts, split: Split, only_group: str | None) -> SplitFacts:
+    """The facts of a split with one group of it, or with all."""
+    if only_group is None:
+        return facts
+    if only_group not in facts.groups:
+        raise InputError(
+            f"the split '{split}' has no such group.{suggest(only_group, facts.groups)}",
+            where="only_group",
+            given=only_group,
+            allowed=", ".join(facts.groups),
+            hint="name a group that has documents in this split",
+        )
+    group = facts.groups[only_group]
+    return SplitFacts(
+        tokens=group.tokens,
+        documents=group.documents,
+        bytes=group.bytes,
+        groups={only_group: group},
+    )
 
 
 def _check_ranks(batch_size: int, rank: int, world_size: int) -> None:

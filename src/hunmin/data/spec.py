@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from hunmin.core.spec import Count, Spec
 from hunmin.data.objectives.spec import ObjectiveSpec
@@ -14,7 +14,15 @@ MIN_CONTEXT = 8
 MixBy = Literal["language", "source", "language and source", "none"]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Objectives = Annotated[tuple[ObjectiveSpec, ...], Field(min_length=1)]
+
+
+def _at_least_one(objectives: tuple[ObjectiveSpec, ...]) -> tuple[ObjectiveSpec, ...]:
+    if not objectives:
+        raise ValueError("name at least one objective, or leave the key out for the usual one")
+    return objectives
+
+
+Objectives = Annotated[tuple[ObjectiveSpec, ...], AfterValidator(_at_least_one)]
 
 
 class DataSpec(Spec):

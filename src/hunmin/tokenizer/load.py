@@ -26,6 +26,7 @@ from hunmin.tokenizer.bulk import BulkEncoder, Engine, TokenIds, limit_texts
 from hunmin.tokenizer.cutting import TextCutter
 from hunmin.tokenizer.exact import load_cutter
 from hunmin.tokenizer.pieces import identifying_parts, read_spelling
+from hunmin.tokenizer.reserved import MASK_TOKEN
 from hunmin.tokenizer.spec import BOUNDARY_TOKEN, PAD_TOKEN
 
 # The library's thread pool does not survive fork(); we parallelise over processes ourselves.
@@ -41,6 +42,7 @@ class TextTokenizer:
         definition: Content of `tokenizer.json`.
         boundary_token: The token between documents.
         pad_token: The token that fills batches.
+        mask_token: The token that hides others; it may be missing.
         engine: What `encode_batch` uses; None lets a self-test on its first texts decide.
         cutter: Cuts texts into parts that no token crosses, see `exact.py`; usually none.
 
@@ -54,13 +56,14 @@ class TextTokenizer:
         *,
         boundary_token: str = BOUNDARY_TOKEN,
         pad_token: str = PAD_TOKEN,
+        mask_token: str = MASK_TOKEN,
         engine: Engine | None = None,
         cutter: TextCutter | None = None,
     ) -> None:
         self.definition = definition
         self.engine = engine
         self.cutter = cutter
-        self._names = (boundary_token, pad_token)
+        self._names = (boundary_token, pad_token, mask_token)
         self._tokenizer = Tokenizer.from_str(definition)
         # Special tokens written out in a text are text: nobody can smuggle in a boundary.
         self._tokenizer.encode_special_tokens = True
@@ -72,6 +75,7 @@ class TextTokenizer:
         self._spelling = read_spelling(self._parsed)
         self.boundary_id = self._required_id(boundary_token)
         self.pad_id = self._required_id(pad_token)
+        self.mask_id = self.token_id(mask_token)
 
     def with_engine(self, engine: Engine) -> TextTokenizer:
         """Return a tokenizer whose `encode_batch` uses this engine without a self-test."""
@@ -248,6 +252,7 @@ def _rebuild(
     definition: str,
     boundary_token: str,
     pad_token: str,
+    mask_token: str,
     engine: Engine | None,
     cutter: TextCutter | None,
 ) -> TextTokenizer:
@@ -255,6 +260,7 @@ def _rebuild(
         definition,
         boundary_token=boundary_token,
         pad_token=pad_token,
+        mask_token=mask_token,
         engine=engine,
         cutter=cutter,
     )
@@ -314,10 +320,14 @@ def load_tokenizer(path: Path) -> TextTokenizer:
     return _parse(file, *names, load_cutter(path))
 
 
-def _parse(file: Path, boundary: str, pad: str, cutter: TextCutter | None) -> TextTokenizer:
+def _parse(
+    file: Path, boundary: str, pad: str, mask: str, cutter: TextCutter | None
+) -> TextTokenizer:
     try:
         definition = file.read_text(encoding="utf-8")
-        return TextTokenizer(definition, boundary_token=boundary, pad_token=pad, cutter=cutter)
+        return TextTokenizer(
+            definition, boundary_token=boundary, pad_token=pad, mask_token=mask, cutter=cutter
+        )
     except InputError as error:
         error.where = error.where or file
         raise
@@ -331,16 +341,17 @@ def _parse(file: Path, boundary: str, pad: str, cutter: TextCutter | None) -> Te
         ) from error
 
 
-def _special_token_names(file: Path) -> tuple[str, str]:
-    """Names of the boundary and pad tokens: ours, or what a foreign folder declares."""
+def _special_token_names(file: Path) -> tuple[str, str, str]:
+    """Names of the boundary, pad and mask tokens: ours, or what a foreign folder declares."""
     if not file.is_file():
-        return BOUNDARY_TOKEN, PAD_TOKEN
+        return BOUNDARY_TOKEN, PAD_TOKEN, MASK_TOKEN
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise CorruptArtifactError("this file is not JSON", where=file) from error
     boundary = _token_text(config.get("eos_token")) or BOUNDARY_TOKEN
-    return boundary, _token_text(config.get("pad_token")) or boundary
+    pad = _token_text(config.get("pad_token")) or boundary
+    return boundary, pad, _token_text(config.get("mask_token")) or MASK_TOKEN
 
 
 def _token_text(value: Any) -> str | None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from hunmin.core.errors import InputError
+from hunmin.core.errors import InputError, VocabularyError
 from hunmin.core.spec import Count, Spec
 from hunmin.text.languages import LanguageTag
 from hunmin.text.segmentation.boundaries import ALL_KINDS, FUNCTIONAL_KINDS, BoundaryKind
 from hunmin.text.segmentation.registry import check_analyser
 from hunmin.tokenizer.alphabet import NUM_BYTES
+from hunmin.tokenizer.reserved import PURPOSES, Purpose, reserved_tokens, spare_tokens
 from hunmin.tokenizer.splits import SplitName
 
 BOUNDARY_TOKEN = "<|endoftext|>"
@@ -111,6 +112,14 @@ class TokenizerSpec(Spec):
     special_tokens: tuple[str, ...] = ()
     """More special tokens, after `<|endoftext|>` (id 0) and `<|pad|>` (id 1). They are never
     produced by encoding a text, only by the code that asks for them."""
+    reserve: Literal["objectives"] | tuple[Purpose, ...] = ()
+    """Special tokens that `data.objectives` put in: mask (for masked and infill), continue, spans
+    (100 of them), languages (infill with language_tokens: one for each language of the text).
+    `objectives` reserves all. They have to be there before shards and models are made: an encoder
+    needs `[mask]`, an encoder-decoder `[continue]` at least."""
+    spare_tokens: int = Field(default=0, ge=0)
+    """Special tokens without a meaning yet, for tags and roles of later tasks: a trained model
+    cannot get more. AlexaTM has 1,000."""
     sample_max_bytes: Count = Field(default=100_000_000, ge=1)
     """UTF-8 bytes of text to train on. More makes rare merges better and takes longer: on
     two cores a minute or more per 100 MB."""
@@ -150,10 +159,11 @@ class TokenizerSpec(Spec):
                 f"texts need), and without {' and '.join(REQUIRED_SPECIAL_TOKENS)}, which are "
                 "always there"
             )
-        if self.vocab_size < NUM_BYTES + len(names):
+        num_names = len(REQUIRED_SPECIAL_TOKENS) + len(self._names_after_required(()))
+        if self.vocab_size < NUM_BYTES + num_names:
             raise ValueError(
-                f"vocab_size must be at least {NUM_BYTES + len(names)}: "
-                f"{NUM_BYTES} bytes and {len(names)} special tokens"
+                f"vocab_size must be at least {NUM_BYTES + num_names}: "
+                f"{NUM_BYTES} bytes and {num_names} special tokens"
             )
         return self
 
@@ -179,3 +189,35 @@ class TokenizerSpec(Spec):
     def all_special_tokens(self) -> tuple[str, ...]:
         """The required special tokens and the user's, in the order of their ids."""
         return REQUIRED_SPECIAL_TOKENS + self.special_tokens
+
+    def with_reserved(self, languages: Collection[str]) -> TokenizerSpec:
+        """Return the same with the names of all reserved tokens among the special tokens.
+
+        Args:
+            languages: Tags of the languages of the text.
+
+        Returns:
+            A spec that reserves nothing more.
+
+        Raises:
+            VocabularyError: The vocabulary has no room for them.
+        """
+        names = self._names_after_required(languages)
+        least = NUM_BYTES + len(REQUIRED_SPECIAL_TOKENS) + len(names)
+        if self.vocab_size < least:
+            raise VocabularyError(
+                f"the vocabulary has no room for the tokens of {len(languages)} languages",
+                where="tokenizer.vocab_size",
+                given=self.vocab_size,
+                allowed=f"{least} or more with this text",
+                hint="raise it, or reserve fewer tokens with tokenizer.reserve",
+            )
+        changes = {"special_tokens": names, "reserve": (), "spare_tokens": 0}
+        return TokenizerSpec.model_validate(dict(self) | changes)
+
+    def _names_after_required(self, languages: Collection[str]) -> tuple[str, ...]:
+        purposes = PURPOSES if self.reserve == "objectives" else self.reserve
+        reserved = reserved_tokens(purposes, languages)
+        names = (*self.special_tokens, *reserved, *spare_tokens(self.spare_tokens))
+        # Who names a reserved token as a special one too gets it once.
+        return tuple(dict.fromkeys(names))

@@ -23,9 +23,8 @@ from hunmin.tokenizer.compare.texts import Texts, held_out_texts
 from hunmin.tokenizer.methods.base import TrainingTask
 from hunmin.tokenizer.methods.morpheme_bpe import count_text, learn_tokenizer
 from hunmin.tokenizer.methods.segmented import find_analyser, open_analysers
-from hunmin.tokenizer.sample import plan_sample
 from hunmin.tokenizer.spec import CONSISTENT_KIND, MorphemeSpec, TokenizerSpec
-from hunmin.tokenizer.train import train_tokenizer, write_tokenizer
+from hunmin.tokenizer.train import plan_task, train_tokenizer, write_tokenizer
 
 PLAIN_NAME = "byte-bpe"
 MAX_TEXT_BYTES = 1_000_000
@@ -79,7 +78,7 @@ def sweep_penalties(
     """
     _check(spec, gold)
     check_plotting()
-    task = TrainingTask(spec, documents, plan_sample(documents, spec))
+    task = plan_task(spec, documents)
     # A missing analyser is told before anything is trained.
     open_analysers(task)
     tokenizers = dict(_train(task, penalties, folder, recipe))

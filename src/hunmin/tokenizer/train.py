@@ -22,6 +22,7 @@ from hunmin.tokenizer.methods.char_bpe import train_char_bpe
 from hunmin.tokenizer.methods.morpheme_bpe import train_morpheme_bpe
 from hunmin.tokenizer.methods.presplit import train_exact_bpe, train_presplit_bpe
 from hunmin.tokenizer.methods.unigram import train_byte_unigram, train_unigram
+from hunmin.tokenizer.reserved import MASK_TOKEN
 from hunmin.tokenizer.sample import plan_sample
 from hunmin.tokenizer.spec import (
     BOUNDARY_TOKEN,
@@ -75,9 +76,27 @@ def train_tokenizer(
     Note:
         Deterministic: the same documents and spec give the same bytes.
     """
-    task = TrainingTask(spec, documents, plan_sample(documents, spec))
+    task = plan_task(spec, documents)
     warn_of_cut_words(task)
     return write_tokenizer(task, METHODS[spec.kind](task), output, recipe=recipe)
+
+
+def plan_task(spec: TokenizerSpec, documents: Artifact) -> TrainingTask:
+    """Decide which text a tokenizer is trained on, and which tokens are reserved in it.
+
+    Args:
+        spec: What the recipe says.
+        documents: A documents artifact.
+
+    Returns:
+        The task; its spec names all special tokens.
+
+    Raises:
+        EmptyCorpusError: The train split holds no text.
+        VocabularyError: The vocabulary has no room for the reserved tokens.
+    """
+    sample = plan_sample(documents, spec)
+    return TrainingTask(spec.with_reserved(sample.bytes_by_language), documents, sample)
 
 
 def write_tokenizer(
@@ -167,7 +186,10 @@ def _reason(spec: TokenizerSpec) -> str:
 
 def _write_folder(folder: Path, definition: str, spec: TokenizerSpec) -> None:
     special = {"bos_token": BOUNDARY_TOKEN, "eos_token": BOUNDARY_TOKEN, "pad_token": PAD_TOKEN}
-    extra = {"additional_special_tokens": list(spec.special_tokens)} if spec.special_tokens else {}
+    others = [name for name in spec.special_tokens if name != MASK_TOKEN]
+    extra: dict[str, Any] = {"additional_special_tokens": others} if others else {}
+    if MASK_TOKEN in spec.special_tokens:
+        extra["mask_token"] = MASK_TOKEN
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": _NO_LIMIT,

@@ -59,3 +59,25 @@ def write(documents: Artifact, tokenizer_artifact: Artifact) -> Callable[..., Ar
 def tokens(write: Callable[..., Artifact], tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """Shards by language, several per group."""
     return write(tmp_path_factory.mktemp("tokens") / "tokens", shard_max_tokens=1_000)
+
+
+@pytest.fixture(scope="session")
+def reserved_artifact(documents: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """A tokenizer with all tokens that objectives put in."""
+    folder = tmp_path_factory.mktemp("reserved") / "tokenizer"
+    spec = TokenizerSpec(vocab_size=520, reserve="objectives")
+    return train_tokenizer(spec, documents, folder)
+
+
+@pytest.fixture(scope="session")
+def reserved_tokenizer(reserved_artifact: Artifact) -> TextTokenizer:
+    return load_tokenizer(reserved_artifact.path)
+
+
+@pytest.fixture(scope="session")
+def reserved_tokens(
+    documents: Artifact, reserved_artifact: Artifact, tmp_path_factory: pytest.TempPathFactory
+) -> Artifact:
+    """Shards by language of that tokenizer."""
+    folder = tmp_path_factory.mktemp("reserved-tokens") / "tokens"
+    return write_shards(DataSpec(num_workers=1), documents, reserved_artifact, folder)

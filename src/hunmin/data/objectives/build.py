@@ -1,0 +1,226 @@
+"""From what a recipe says to the objective that corrupts documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hunmin.core.errors import InputError, VocabularyError
+from hunmin.data.objectives.base import Layout, Objective
+from hunmin.data.objectives.continuation import (
+    CausalLanguageModel,
+    MarkedContinuation,
+    PrefixLanguageModel,
+)
+from hunmin.data.objectives.denoising import TextInfilling
+from hunmin.data.objectives.masking import MaskedLanguageModel
+from hunmin.data.objectives.mixture import ObjectiveMixture
+from hunmin.data.objectives.ordering import SentenceDeshuffling, TokenDeshuffling
+from hunmin.data.objectives.spans import SpanFilling, span_counts
+from hunmin.data.objectives.spec import (
+    ALEXATM_MIXTURE,
+    CausalSpec,
+    ContinueSpec,
+    DenoiseSpec,
+    DeshuffleSpec,
+    InfillSpec,
+    MaskedSpec,
+    ObjectiveSpec,
+    PrefixSpec,
+    SpansSpec,
+)
+from hunmin.tokenizer.load import TextTokenizer
+from hunmin.tokenizer.reserved import CONTINUE_TOKEN, Purpose, language_token, sentinel_tokens
+
+_KEY = "data.objectives"
+_MODELS = {
+    Layout.ALIGNED: "an encoder",
+    Layout.NEXT_TOKEN: "a decoder",
+    Layout.SEQUENCE: "an encoder-decoder",
+}
+_KINDS = {
+    Layout.ALIGNED: ("masked",),
+    Layout.NEXT_TOKEN: ("causal", "prefix"),
+    Layout.SEQUENCE: ("denoise", "continue", "infill", "spans", "deshuffle", "prefix"),
+}
+_USUAL: dict[Layout, tuple[ObjectiveSpec, ...]] = {
+    Layout.ALIGNED: (MaskedSpec(),),
+    Layout.NEXT_TOKEN: (CausalSpec(),),
+    Layout.SEQUENCE: ALEXATM_MIXTURE,
+}
+
+
+def choose_objectives(
+    specs: Sequence[ObjectiveSpec] | None, layout: Layout
+) -> tuple[ObjectiveSpec, ...]:
+    """Return the objectives of a recipe, or the usual ones of the model.
+
+    Args:
+        specs: What the recipe says; None for nothing.
+        layout: What the model is.
+
+    Returns:
+        At least one, all of which the model can learn.
+
+    Raises:
+        InputError: A model of this kind cannot learn one of them.
+    """
+    chosen = tuple(specs) if specs else _USUAL[layout]
+    for number, spec in enumerate(chosen):
+        if spec.kind not in _KINDS[layout]:
+            models = [_MODELS[other] for other, kinds in _KINDS.items() if spec.kind in kinds]
+            raise InputError(
+                f"{_MODELS[layout]} cannot learn this objective",
+                where=f"{_KEY}.{number}.kind",
+                given=spec.kind,
+                allowed=", ".join(_KINDS[layout]),
+                hint=f"{spec.kind} is for {' and '.join(models)}; change objective or model",
+            )
+    return chosen
+
+
+def make_objective(
+    specs: Sequence[ObjectiveSpec],
+    tokenizer: TextTokenizer,
+    layout: Layout,
+    *,
+    context: int,
+    seed: int,
+) -> ObjectiveMixture:
+    """Make the objectives of a recipe.
+
+    Args:
+        specs: At least one, which suit the layout (see `choose_objectives`).
+        tokenizer: The one that made the shards; it has the tokens that the objectives put in.
+        layout: What the model is.
+        context: Longest document in tokens, with its boundary token.
+        seed: Decides every choice.
+
+    Returns:
+        The objectives with their weights.
+
+    Raises:
+        VocabularyError: The tokenizer has no token that an objective needs.
+        InputError: A document may have more spans than there are sentinels.
+    """
+    objectives = [
+        _make(spec, tokenizer, layout, seed, context, f"{_KEY}.{number}")
+        for number, spec in enumerate(specs)
+    ]
+    return ObjectiveMixture(tuple(objectives), tuple(spec.weight for spec in specs), seed)
+
+
+def find_language_ids(tokenizer: TextTokenizer, languages: Sequence[str]) -> list[int]:
+    """Return the token of each language.
+
+    Args:
+        tokenizer: The one that made the shards.
+        languages: Their tags.
+
+    Returns:
+        Ids.
+
+    Raises:
+        VocabularyError: The tokenizer lacks some.
+    """
+    names = [language_token(language) for language in languages]
+    return _find(tokenizer, names, "languages", f"{_KEY}: language_tokens")
+
+
+def _make(
+    spec: ObjectiveSpec,
+    tokenizer: TextTokenizer,
+    layout: Layout,
+    seed: int,
+    context: int,
+    where: str,
+) -> Objective:
+    match spec:
+        case MaskedSpec():
+            return _masked(spec, tokenizer, seed, where)
+        case CausalSpec():
+            return CausalLanguageModel()
+        case PrefixSpec():
+            return PrefixLanguageModel(decoder_only=layout is Layout.NEXT_TOKEN, seed=seed)
+        case SpansSpec():
+            return _spans(spec, tokenizer, seed, context, where)
+        case DeshuffleSpec():
+            return TokenDeshuffling(seed) if spec.of == "tokens" else SentenceDeshuffling(seed)
+        case InfillSpec():
+            return _infilling(spec, tokenizer, seed, where)
+        case DenoiseSpec():
+            return TextInfilling(spec.density, spec.mean_span, None, seed=seed)
+        case ContinueSpec():
+            (marker,) = _find(tokenizer, [CONTINUE_TOKEN], "continue", where)
+            return MarkedContinuation(marker, spec.shortest, spec.longest, seed)
+
+
+def _masked(
+    spec: MaskedSpec, tokenizer: TextTokenizer, seed: int, where: str
+) -> MaskedLanguageModel:
+    return MaskedLanguageModel(
+        num_ids=tokenizer.size,
+        mask_id=_mask(tokenizer, where),
+        special_ids=tuple(sorted(tokenizer.special_ids)),
+        density=spec.density,
+        mask_share=spec.mask_share,
+        random_share=spec.random_share,
+        seed=seed,
+    )
+
+
+def _infilling(spec: InfillSpec, tokenizer: TextTokenizer, seed: int, where: str) -> TextInfilling:
+    return TextInfilling(
+        spec.density,
+        spec.mean_span,
+        _mask(tokenizer, where),
+        permute_sentences=spec.permute_sentences,
+        language_ids=spec.language_tokens,
+        seed=seed,
+    )
+
+
+def _spans(
+    spec: SpansSpec, tokenizer: TextTokenizer, seed: int, context: int, where: str
+) -> SpanFilling:
+    sentinels = _find(tokenizer, sentinel_tokens(), "spans", where)
+    _, (num_spans,) = span_counts(np.array([context - 1]), spec.density, spec.mean_span)
+    # Turning the layout may cut a span in two, and a final sentinel ends the targets.
+    needed = int(num_spans) + int(spec.random_roll) + 1
+    if needed > len(sentinels):
+        raise InputError(
+            "a document may have more spans than there are sentinels",
+            where=where,
+            given=f"{needed - 1} spans in a context of {context} tokens",
+            allowed=f"{len(sentinels) - 1} spans and a final sentinel",
+            hint="raise mean_span, or lower density or data.context",
+        )
+    return SpanFilling(tuple(sentinels), spec.density, spec.mean_span, spec.random_roll, seed)
+
+
+def _mask(tokenizer: TextTokenizer, where: str) -> int:
+    if tokenizer.mask_id is None:
+        raise _missing("a mask token", "mask", where)
+    return tokenizer.mask_id
+
+
+def _find(
+    tokenizer: TextTokenizer, names: Sequence[str], purpose: Purpose, where: str
+) -> list[int]:
+    ids = [tokenizer.token_id(name) for name in names]
+    missing = [name for name, found in zip(names, ids, strict=True) if found is None]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise _missing(f"{missing[0]}{more}", purpose, where)
+    return [found for found in ids if found is not None]
+
+
+def _missing(given: str, purpose: Purpose, where: str) -> VocabularyError:
+    return VocabularyError(
+        "the tokenizer lacks a token that this objective puts in",
+        where=where,
+        given=f"a tokenizer without {given}",
+        hint=f"set tokenizer.reserve: [{purpose}] and make tokenizer and shards again, or change "
+        "the objective",
+    )
