@@ -1,4 +1,4 @@
-"""Errors of a running engine: those that a client meets by asking at the wrong time."""
+"""Errors of a running engine, which a client meets by asking at the wrong time; of an export."""
 
 from __future__ import annotations
 
@@ -15,3 +15,7 @@ class EngineClosedError(HunminError, RuntimeError):
 
 class BrokenModelError(HunminError, ArithmeticError):
     """The model computes values that are not numbers."""
+
+
+class AccuracyLossError(HunminError, ArithmeticError):
+    """An exported model answers worse than the one it was made from, or computes otherwise."""
