@@ -7,18 +7,24 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import (
-    AutoModelForCausalLM,
-    GPT2Config,
-    PreTrainedConfig,
-    PreTrainedModel,
-    Qwen3Config,
-)
+from transformers import GPT2Config, PreTrainedConfig, PreTrainedModel, Qwen3Config
 
-from hunmin.core.errors import ContextLengthError, InputError, VocabularyError
+from hunmin.core.errors import ContextLengthError, VocabularyError
+from hunmin.models.architecture import attention_for, language_model_class
 from hunmin.models.devices import explain_out_of_memory
+from hunmin.models.divide import check_divides
+from hunmin.models.encoders import encoder_config
 from hunmin.models.initialize import initialize_parameters
-from hunmin.models.presets import DIAL_PRESET, PRESETS
+from hunmin.models.presets import (
+    ALL_PRESETS,
+    DIAL_PRESET,
+    ENCODER_DIAL,
+    ENCODER_PRESETS,
+    PRESETS,
+    SEQUENCE_DIAL,
+    SEQUENCE_PRESETS,
+)
+from hunmin.models.sequences import drop_unread_tables, sequence_config
 from hunmin.models.shape import HEAD_DIM, shape_of_size, shape_of_width
 from hunmin.models.spec import DEFAULT_SIZE, ModelSpec
 
@@ -26,6 +32,8 @@ VOCABULARY_MULTIPLE = 64
 TIED_BELOW = 2_000_000_000
 DEFAULT_VOCABULARY = 32_768
 DEFAULT_CONTEXT = 1024
+_FACTORS = ("embeddings_project", "embedding_hidden_mapping_in")
+"""Layers from the width of factorised embeddings to that of the model (ELECTRA, ALBERT)."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,9 @@ class ParameterCount:
 
     Args:
         total: All of them.
-        embedding: Token and position embeddings, and the output matrix if it is its own.
-        non_embedding: The rest.
+        embedding: Token, position and type embeddings, what brings factorised ones to the model's
+            width, the output matrix if it is its own, and its bias.
+        non_embedding: The rest, the body.
     """
 
     total: int
@@ -61,7 +70,8 @@ def model_config(
         pad_id: Token that fills rows of a batch; None if the tokenizer has none.
 
     Returns:
-        A configuration of a stock architecture (GPT-2 or Qwen3).
+        A configuration of a stock architecture: GPT-2 or Qwen3, for encoders ModernBERT,
+        RoBERTa-PreLayerNorm, XLM-RoBERTa or ELECTRA, for encoder-decoders mBART.
 
     Raises:
         ContextLengthError: The data has longer rows than the model has positions.
@@ -77,6 +87,10 @@ def model_config(
         "use_cache": True,
     }
     positions = _positions(spec, context)
+    if spec.preset in (ENCODER_DIAL, *ENCODER_PRESETS):
+        return encoder_config(spec, positions, common, is_tokenizer_known=vocab_size is not None)
+    if spec.preset in (SEQUENCE_DIAL, *SEQUENCE_PRESETS):
+        return sequence_config(spec, positions, common)
     if spec.preset == DIAL_PRESET:
         return _dial_config(spec, positions, common)
     return _gpt2_config(spec, positions, common)
@@ -86,20 +100,31 @@ def count_parameters(config: PreTrainedConfig) -> ParameterCount:
     """Count parameters without allocating them (82B take a second).
 
     Args:
-        config: Configuration of a causal language model.
+        config: Configuration of a language model.
 
     Returns:
         The counts.
     """
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-    tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
-    matrices = {id(table.weight): table.weight.numel() for table in tables}
-    output = model.get_output_embeddings()
-    matrices[id(output.weight)] = output.weight.numel()
+        model: PreTrainedModel = language_model_class(config)(config)
+    drop_unread_tables(model)
     total = sum(parameter.numel() for parameter in model.parameters())
-    embedding = sum(matrices.values())
+    embedding = sum(_embedding_parameters(model).values())
     return ParameterCount(total, embedding, total - embedding)
+
+
+def _embedding_parameters(model: PreTrainedModel) -> dict[int, int]:
+    """Sizes of the parameters that count as embeddings, each once."""
+    tables = [
+        module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Embedding) or name.endswith(_FACTORS)
+    ]
+    return {
+        id(parameter): parameter.numel()
+        for module in [*tables, model.get_output_embeddings()]
+        for parameter in module.parameters(recurse=False)
+    }
 
 
 def build_model(
@@ -123,19 +148,24 @@ def build_model(
     Raises:
         OutOfMemoryError: It does not fit.
     """
+    model_class = language_model_class(config)
     hint = "take a smaller model.size (hunmin train --dry-run shows the parameter count)"
     with explain_out_of_memory(hint), torch.random.fork_rng(devices=[]):
         with torch.device(device):
-            model: PreTrainedModel = AutoModelForCausalLM.from_config(
-                config, dtype=dtype or config.dtype or torch.float32, attn_implementation="sdpa"
+            model: PreTrainedModel = model_class._from_config(
+                config,
+                dtype=dtype or config.dtype or torch.float32,
+                attn_implementation=attention_for(model_class),
             )
+        drop_unread_tables(model)
         initialize_parameters(model, seed=seed)
     return model.train()
 
 
 def _vocabulary(spec: ModelSpec, tokenizer_size: int | None) -> int:
     if spec.vocab_size is None:
-        known = PRESETS[spec.preset].vocab_size if spec.preset in PRESETS else DEFAULT_VOCABULARY
+        preset = ALL_PRESETS.get(spec.preset)
+        known = DEFAULT_VOCABULARY if preset is None else preset.vocab_size
         size = tokenizer_size or known
         return -(-size // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
     if tokenizer_size is not None and spec.vocab_size < tokenizer_size:
@@ -151,7 +181,8 @@ def _vocabulary(spec: ModelSpec, tokenizer_size: int | None) -> int:
 
 def _positions(spec: ModelSpec, context: int | None) -> int:
     if spec.context is None:
-        known = PRESETS[spec.preset].context if spec.preset in PRESETS else DEFAULT_CONTEXT
+        preset = ALL_PRESETS.get(spec.preset)
+        known = DEFAULT_CONTEXT if preset is None else preset.context
         return context or known
     if context is not None and context > spec.context:
         raise ContextLengthError(
@@ -167,7 +198,7 @@ def _positions(spec: ModelSpec, context: int | None) -> int:
 def _gpt2_config(spec: ModelSpec, positions: int, common: dict[str, Any]) -> GPT2Config:
     preset = PRESETS[spec.preset]
     width, heads = spec.width or preset.width, spec.heads or preset.heads
-    _check_divides(width, heads, "model.width", "model.heads")
+    check_divides(width, heads, "model.width", "model.heads")
     return GPT2Config(
         n_layer=spec.layers or preset.layers,
         n_embd=width,
@@ -191,8 +222,8 @@ def _dial_config(spec: ModelSpec, positions: int, common: dict[str, Any]) -> Qwe
     heads = spec.heads or shape.heads
     width = spec.width or shape.width
     kv_heads = spec.kv_heads or (shape.kv_heads if heads % shape.kv_heads == 0 else heads)
-    _check_divides(heads, kv_heads, "model.heads", "model.kv_heads")
-    _check_divides(width, heads, "model.width", "model.heads")
+    check_divides(heads, kv_heads, "model.heads", "model.kv_heads")
+    check_divides(width, heads, "model.width", "model.heads")
     tied = parameters < TIED_BELOW if spec.tie_embeddings is None else spec.tie_embeddings
     return Qwen3Config(
         num_hidden_layers=layers,
@@ -208,16 +239,3 @@ def _dial_config(spec: ModelSpec, positions: int, common: dict[str, Any]) -> Qwe
         tie_word_embeddings=tied,
         **common,
     )
-
-
-def _check_divides(whole: int, parts: int, whole_name: str, parts_name: str) -> None:
-    if whole % parts:
-        options = [n for n in range(1, whole + 1) if whole % n == 0]
-        near = sorted(sorted(options, key=lambda n: abs(n - parts))[:4])
-        raise InputError(
-            f"{whole_name} cannot be divided by {parts_name}",
-            where=parts_name,
-            given=f"{whole_name} {whole}, {parts_name} {parts}",
-            allowed=f"{parts_name} of {', '.join(map(str, near))}",
-            hint=f"change {parts_name} or {whole_name}",
-        )

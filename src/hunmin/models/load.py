@@ -10,7 +10,8 @@ from typing import Any
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, PreTrainedModel
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from hunmin.core.artifact import MANIFEST_NAME, load_artifact
@@ -21,8 +22,16 @@ from hunmin.core.errors import (
     MissingInputError,
     suggest,
 )
+from hunmin.data.objectives.base import Layout
+from hunmin.models.architecture import (
+    LAYOUT_NAMES,
+    attention_for,
+    language_model_class,
+    layout_of,
+)
 from hunmin.models.devices import explain_out_of_memory
 from hunmin.models.quiet import without_progress_bars
+from hunmin.models.sequences import drop_unread_tables, unread_tables
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
@@ -82,37 +91,111 @@ def load_model(
     Raises:
         MissingInputError: There is no such folder.
         ArtifactKindError: The folder holds no model.
-        InputError: Its weights are pickles, or its architecture needs code of its own.
+        InputError: Its weights are pickles, its architecture needs code of its own, or it is no
+            decoder.
+        CorruptArtifactError: A file is damaged.
+        OutOfMemoryError: It does not fit.
+    """
+    _check_folder(path)
+    config = _read_config(path / "config.json")
+    kind = config.get("model_type")
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        near = suggest(str(kind), MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+        raise InputError(
+            f"transformers has no causal language model of this kind.{near}",
+            where=path / "config.json",
+            given=f"model_type {kind}",
+            allowed="gpt2, qwen3, llama and the others that AutoModelForCausalLM knows",
+            hint="check the folder, or install a newer transformers",
+        )
+    model = load_language_model(path, device=device, dtype=dtype, verify=verify)
+    if layout_of(model.config) is not Layout.NEXT_TOKEN:
+        raise InputError(
+            "this model does not say one token after the other",
+            where=path,
+            given=f"{type(model).__name__}, an {LAYOUT_NAMES[layout_of(model.config)]}",
+            allowed="a decoder such as those of the preset hunmin",
+            hint="name the folder of a decoder",
+        )
+    return model
+
+
+def load_language_model(
+    path: Path,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    verify: bool = True,
+) -> PreTrainedModel:
+    """Load an encoder, a decoder or an encoder-decoder with its language model head.
+
+    Args:
+        path: Folder with config.json and safetensors.
+        device: Where it shall lie.
+        dtype: Type of the weights.
+        verify: Compare the checksums of an artifact first.
+
+    Returns:
+        The model in evaluation mode.
+
+    Raises:
+        MissingInputError: There is no such folder.
+        ArtifactKindError: The folder holds no model.
+        InputError: Its weights are pickles, its architecture needs code of its own or is none of a
+            language model, or weights are missing, such as those of the head.
         CorruptArtifactError: A file is damaged.
         OutOfMemoryError: It does not fit.
     """
     _check_folder(path)
     if (path / MANIFEST_NAME).is_file():
         load_artifact(path, "model", verify=verify)
-    _check_config(path / "config.json")
+    file = path / "config.json"
+    found = _read_config(file)
+    _refuse_code(found, file)
+    if found.get("model_type") not in CONFIG_MAPPING_NAMES:
+        near = suggest(str(found.get("model_type")), CONFIG_MAPPING_NAMES)
+        raise InputError(
+            f"transformers has no model of this kind.{near}",
+            where=file,
+            given=f"model_type {found.get('model_type')}",
+            allowed="modernbert, xlm-roberta, qwen3, t5, mbart and the others of transformers",
+            hint="check the folder, or install a newer transformers",
+        )
+    model_class = language_model_class(AutoConfig.from_pretrained(path, local_files_only=True))
     hint = "load a smaller model, or on another device"
     with explain_out_of_memory(hint, where=str(path)):
-        model = _from_pretrained(
-            AutoModelForCausalLM, path, dtype=dtype, attn_implementation="sdpa"
-        )
+        settings = {"dtype": dtype, "attn_implementation": attention_for(model_class)}
+        model = _from_pretrained(model_class, path, **settings)
+        drop_unread_tables(model)
         return model.to(device).eval()
 
 
 def _from_pretrained(model_class: Any, path: Path, **settings: Any) -> PreTrainedModel:
     try:
         with without_progress_bars():
-            model: PreTrainedModel = model_class.from_pretrained(
+            loaded = model_class.from_pretrained(
                 path,
                 use_safetensors=True,
                 local_files_only=True,
                 trust_remote_code=False,
+                output_loading_info=True,
                 **settings,
             )
-            return model
     except SafetensorError as error:
         raise CorruptArtifactError(
             "the weights cannot be read", where=path, given=str(error), hint="copy them again"
         ) from error
+    model: PreTrainedModel = loaded[0]
+    missing = sorted(set(loaded[1]["missing_keys"]) - unread_tables(model))
+    if missing:
+        raise InputError(
+            "the folder has no weights for a part of the model, which would stay random",
+            where=path,
+            given=f"{type(model).__name__}, missing: {', '.join(missing[:6])}",
+            allowed="all weights, those of the language model head too",
+            hint="name a folder that was saved with its head, such as one of AutoModelForMaskedLM",
+        )
+    return model
 
 
 def _check_folder(path: Path) -> None:
@@ -151,21 +234,6 @@ def _read_config(file: Path) -> dict[str, Any]:
             "the configuration cannot be read", where=file, given=str(error), hint="copy it again"
         ) from error
     return config
-
-
-def _check_config(file: Path) -> None:
-    config = _read_config(file)
-    kind = config.get("model_type")
-    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        near = suggest(str(kind), MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
-        raise InputError(
-            f"transformers has no causal language model of this kind.{near}",
-            where=file,
-            given=f"model_type {kind}",
-            allowed="gpt2, qwen3, llama and the others that AutoModelForCausalLM knows",
-            hint="check the folder, or install a newer transformers",
-        )
-    _refuse_code(config, file)
 
 
 def _refuse_code(config: Mapping[str, Any], file: Path) -> None:

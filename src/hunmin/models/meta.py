@@ -9,15 +9,10 @@ from typing import Any
 import torch
 import transformers
 from torch import nn
-from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForMaskedLM,
-    AutoModelForSeq2SeqLM,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
+from transformers import PreTrainedConfig, PreTrainedModel
 
-from hunmin.core.errors import InputError
+from hunmin.models.architecture import language_model_class
+from hunmin.models.sequences import drop_unread_tables
 
 
 def build_meta_model(
@@ -42,6 +37,7 @@ def build_meta_model(
     settings: dict[str, Any] = {"dtype": dtype or config.dtype or torch.float32}
     with torch.random.fork_rng(devices=[]), _parameters_on_meta():
         model: PreTrainedModel = _model_class(config)._from_config(config, **settings)
+    drop_unread_tables(model)
     return model.train()
 
 
@@ -51,22 +47,7 @@ def _model_class(config: PreTrainedConfig) -> Any:
     # A name from a file: nothing but a model may be called.
     if isinstance(named, type) and issubclass(named, PreTrainedModel):
         return named
-    for auto in _families(config):
-        if type(config) in auto._model_mapping:
-            return auto._model_mapping[type(config)]
-    raise InputError(
-        "transformers has no language model for this configuration",
-        given=f"{type(config).__name__}, architectures {names}",
-        allowed="a causal, masked or encoder-decoder language model of transformers",
-    )
-
-
-def _families(config: PreTrainedConfig) -> list[Any]:
-    if config.is_encoder_decoder:
-        return [AutoModelForSeq2SeqLM]
-    if getattr(config, "is_decoder", False):
-        return [AutoModelForCausalLM]
-    return [AutoModelForMaskedLM, AutoModelForCausalLM]
+    return language_model_class(config)
 
 
 @contextlib.contextmanager

@@ -78,6 +78,41 @@ def dense_mask(segment_ids: Tensor) -> Tensor | None:
     return _may_attend(starts, places, places).unsqueeze(1)
 
 
+def document_mask(segment_ids: Tensor, window: int | None = None) -> Tensor | None:
+    """Return who may attend to whom in an encoder, or None where everybody may.
+
+    Args:
+        segment_ids: Equal for neighbours in one document, -1 in padding; shape (B, T).
+        window: Farthest distance of a key to either side; None: no limit.
+
+    Returns:
+        bool, shape (B, 1, T, T), queries before keys. Padding attends to padding.
+    """
+    near = None
+    if window is not None and window < segment_ids.shape[1] - 1:
+        places = torch.arange(segment_ids.shape[1], device=segment_ids.device)
+        near = (places[:, None] - places).abs() <= window
+    if bool((segment_ids == segment_ids[:, :1]).all()):
+        return None if near is None else near.expand(len(segment_ids), 1, -1, -1)
+    same = segment_ids[:, None, :, None] == segment_ids[:, None, None, :]
+    return same if near is None else same & near
+
+
+def cross_mask(query_segments: Tensor, key_segments: Tensor) -> Tensor:
+    """Return which tokens of an encoder each token of a decoder may attend to.
+
+    Args:
+        query_segments: Of the decoder, -1 in padding, shape (B, T).
+        key_segments: Of the encoder, -1 in padding, shape (B, S).
+
+    Returns:
+        bool, shape (B, 1, T, S). Padding attends to everything: nobody reads what comes out, and a
+        softmax over no keys would be NaN in some kernels.
+    """
+    same = query_segments[:, :, None] == key_segments[:, None, :]
+    return (same | (query_segments < 0).unsqueeze(2)).unsqueeze(1)
+
+
 def plan_packing(segment_ids: Tensor, dtype: torch.dtype) -> PackingPlan:
     """Cut a batch into blocks of queries.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hunmin.core.errors import InputError
 from hunmin.core.units import format_count, parse_count
@@ -41,7 +42,7 @@ class Shape:
         return self.layers * block + self.width
 
 
-def shape_of_size(size: str | int) -> Shape:
+def shape_of_size(size: str | int, *, shares_keys: bool = True) -> Shape:
     """Derive layers, width, heads and feed-forward size from one dial.
 
     Among all widths (multiples of 64, of 128 from 512, of 256 from 1,536, of 512 from 4,096, so
@@ -52,9 +53,23 @@ def shape_of_size(size: str | int) -> Shape:
 
     Args:
         size: Non-embedding parameters, such as "5M"; from 1M to 100B.
+        shares_keys: Whether query heads of larger models share key-value heads; encoders do not.
 
     Returns:
         The shape; its count lies within 12 % of the dial.
+
+    Raises:
+        InputError: The dial is out of range or no number.
+    """
+    wanted = checked_size(size)
+    return min(_candidates(wanted, shares_keys), key=lambda shape: _misfit(shape, wanted))
+
+
+def checked_size(size: str | int) -> int:
+    """Return the parameters that a dial asks for.
+
+    Args:
+        size: Such as "5M".
 
     Raises:
         InputError: The dial is out of range or no number.
@@ -69,7 +84,7 @@ def shape_of_size(size: str | int) -> Shape:
             "non-embedding parameters",
             hint="for other shapes set model.layers and model.width",
         )
-    return min(_candidates(wanted), key=lambda shape: _misfit(shape, wanted))
+    return wanted
 
 
 def preferred_aspect(num_parameters: int) -> float:
@@ -84,7 +99,9 @@ def preferred_aspect(num_parameters: int) -> float:
     return 64.0 * min(2.0, math.pow(num_parameters / 350_000_000, exponent))
 
 
-def shape_of_width(width: int, *, layers: int, num_parameters: int) -> Shape:
+def shape_of_width(
+    width: int, *, layers: int, num_parameters: int, shares_keys: bool = True
+) -> Shape:
     """Fill in heads and feed-forward size.
 
     Args:
@@ -92,28 +109,30 @@ def shape_of_width(width: int, *, layers: int, num_parameters: int) -> Shape:
         layers: Transformer blocks.
         num_parameters: Decides how many query heads share a key-value head: one below 50M, two
             below 2B, four above (Qwen3 shares two up to 1.7B and four from 4B on).
+        shares_keys: False: as many key-value heads as query heads.
 
     Returns:
         The shape, with a feed-forward size of 8/3 width rounded to a multiple of 64.
     """
     heads = width // HEAD_DIM
     sharing = 1 if num_parameters < 50_000_000 else 2 if num_parameters < 2_000_000_000 else 4
-    kv_heads = heads // math.gcd(heads, sharing)
+    kv_heads = heads // math.gcd(heads, sharing if shares_keys else 1)
     feedforward = round(8 * width / 3 / 64) * 64
     return Shape(layers, width, heads, kv_heads, feedforward)
 
 
-def _candidates(wanted: int) -> Iterator[Shape]:
-    for width in _widths():
-        one = shape_of_width(width, layers=1, num_parameters=wanted)
-        per_layer = one.non_embedding_parameters - width
+def _candidates(wanted: int, shares_keys: bool) -> Iterator[Shape]:
+    for width in model_widths():
+        settings: Any = {"num_parameters": wanted, "shares_keys": shares_keys}
+        per_layer = shape_of_width(width, layers=1, **settings).non_embedding_parameters - width
         layers = max(2, round((wanted - width) / per_layer))
-        shape = shape_of_width(width, layers=layers, num_parameters=wanted)
+        shape = shape_of_width(width, layers=layers, **settings)
         for change in (0, -64, 64) if width < 1024 else (0,):
             yield replace(shape, feedforward=shape.feedforward + change)
 
 
-def _widths() -> Iterator[int]:
+def model_widths() -> Iterator[int]:
+    """Yield the widths that the dials choose from, multiples of a head's size."""
     yield from range(64, 512, 64)
     yield from range(512, 1536, 128)
     yield from range(1536, 4096, 256)

@@ -15,7 +15,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from hunmin.core.errors import InputError
 from hunmin.models.build import build_model, model_config
-from hunmin.models.loss import causal_lm_loss, chunked_cross_entropy, output_matrix, token_nll
+from hunmin.models.loss import chunked_cross_entropy, language_model_loss, token_nll
+from hunmin.models.outputs import output_projection
 from hunmin.models.spec import ModelSpec
 
 SPECS = {
@@ -56,7 +57,7 @@ def assert_close_gradients(ours: dict[str, Tensor], plain: dict[str, Tensor]) ->
 @pytest.mark.parametrize("chunk_tokens", [7, 64, 1000])
 def test_mean_and_gradients_equal_the_plain_loss(model: PreTrainedModel, chunk_tokens: int) -> None:
     plain = plain_losses(model, BATCH).sum() / (BATCH.labels != -100).sum()
-    loss = causal_lm_loss(model, BATCH, chunk_tokens=chunk_tokens)
+    loss = language_model_loss(model, BATCH, chunk_tokens=chunk_tokens)
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(plain.item(), rel=1e-6)
     assert_close_gradients(gradients(model, loss), gradients(model, plain))
@@ -64,13 +65,13 @@ def test_mean_and_gradients_equal_the_plain_loss(model: PreTrainedModel, chunk_t
 
 def test_sum_is_scaled_by_what_comes_from_above(model: PreTrainedModel) -> None:
     plain = plain_losses(model, BATCH).sum() / 50
-    loss = causal_lm_loss(model, BATCH, chunk_tokens=16, reduction="sum") / 50
+    loss = language_model_loss(model, BATCH, chunk_tokens=16, reduction="sum") / 50
     assert_close_gradients(gradients(model, loss), gradients(model, plain))
 
 
 def test_losses_of_tokens_can_be_weighted(model: PreTrainedModel) -> None:
     weights = torch.rand(BATCH.labels.shape, generator=torch.Generator().manual_seed(0))
-    losses = causal_lm_loss(model, BATCH, chunk_tokens=10, reduction="none")
+    losses = language_model_loss(model, BATCH, chunk_tokens=10, reduction="none")
     assert losses.shape == BATCH.labels.shape
     torch.testing.assert_close(losses, plain_losses(model, BATCH), rtol=1e-5, atol=1e-6)
     ours = gradients(model, (losses * weights).sum())
@@ -86,10 +87,10 @@ def test_token_nll_has_zeros_where_nothing_is_scored(model: PreTrainedModel) -> 
 
 
 def test_bf16_autocast_stays_near_the_full_precision(model: PreTrainedModel) -> None:
-    exact = gradients(model, causal_lm_loss(model, BATCH))
-    exact_loss = causal_lm_loss(model, BATCH).item()
+    exact = gradients(model, language_model_loss(model, BATCH))
+    exact_loss = language_model_loss(model, BATCH).item()
     with torch.autocast("cpu", torch.bfloat16):
-        loss = causal_lm_loss(model, BATCH, chunk_tokens=16)
+        loss = language_model_loss(model, BATCH, chunk_tokens=16)
         nll = token_nll(model, BATCH)
     assert loss.item() == pytest.approx(exact_loss, rel=2e-3)
     assert nll.sum().item() / (BATCH.labels != -100).sum().item() == pytest.approx(
@@ -103,9 +104,9 @@ def test_bf16_autocast_stays_near_the_full_precision(model: PreTrainedModel) -> 
 def test_bf16_weights_work_without_autocast() -> None:
     config = model_config(SPECS["hunmin"], vocab_size=200, context=32)
     model = build_model(config, seed=1, dtype=torch.bfloat16)
-    loss = causal_lm_loss(model, BATCH)
+    loss = language_model_loss(model, BATCH)
     loss.backward()
-    weight = output_matrix(model)
+    weight = output_projection(model)[0]
     assert loss.dtype == torch.float32
     assert weight.grad is not None
     assert weight.grad.dtype == torch.bfloat16
@@ -151,22 +152,23 @@ def test_any_shape_equals_torch(
     torch.manual_seed(seed)
     hidden = torch.randn(num_tokens, 8, dtype=torch.float32, requires_grad=True)
     weight = torch.randn(vocab_size, 8, requires_grad=True)
+    bias = torch.randn(vocab_size, requires_grad=True)
     labels = torch.randint(0, vocab_size, (num_tokens,))
     labels[torch.rand(num_tokens) < 0.3] = -100
     labels[0] = 0
-    plain = F.cross_entropy(hidden @ weight.T, labels)
-    loss = chunked_cross_entropy(hidden, weight, labels, chunk_tokens=chunk_tokens)
+    plain = F.cross_entropy(hidden @ weight.T + bias, labels)
+    loss = chunked_cross_entropy(hidden, weight, labels, bias_V=bias, chunk_tokens=chunk_tokens)
     assert loss.item() == pytest.approx(plain.item(), rel=2e-6)
     for ours, expected in zip(
-        torch.autograd.grad(loss, (hidden, weight)),
-        torch.autograd.grad(plain, (hidden, weight)),
+        torch.autograd.grad(loss, (hidden, weight, bias)),
+        torch.autograd.grad(plain, (hidden, weight, bias)),
         strict=True,
     ):
         torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_logits_with_a_bias_are_refused() -> None:
+def test_logits_that_are_changed_afterwards_are_refused() -> None:
     model = GPT2LMHeadModel(GPT2Config(n_layer=1, n_embd=8, n_head=1, vocab_size=16))
-    model.lm_head = torch.nn.Linear(8, 16, bias=True)
-    with pytest.raises(InputError, match="no bias"):
-        output_matrix(model)
+    model.config.final_logit_softcapping = 30.0
+    with pytest.raises(InputError, match="no soft cap"):
+        output_projection(model)

@@ -16,7 +16,7 @@ from transformers.models.qwen3.modeling_qwen3 import Qwen3RMSNorm, apply_rotary_
 
 from hunmin.models.build import build_model, model_config
 from hunmin.models.fused import normalized_rotation, rms_norm
-from hunmin.models.loss import causal_lm_loss
+from hunmin.models.loss import language_model_loss
 from hunmin.models.optimize import optimize_model
 from hunmin.models.spec import ModelSpec
 
@@ -45,14 +45,14 @@ def model(request: pytest.FixtureRequest) -> PreTrainedModel:
 
 def gradients(model: PreTrainedModel) -> dict[str, Tensor]:
     model.zero_grad()
-    causal_lm_loss(model, BATCH).backward()
+    language_model_loss(model, BATCH).backward()
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
 def test_loss_and_gradients_stay(model: PreTrainedModel) -> None:
     faster = optimize_model(copy.deepcopy(model))
-    assert causal_lm_loss(faster, BATCH).item() == pytest.approx(
-        causal_lm_loss(model, BATCH).item(), rel=1e-6
+    assert language_model_loss(faster, BATCH).item() == pytest.approx(
+        language_model_loss(model, BATCH).item(), rel=1e-6
     )
     stock = gradients(model)
     for name, gradient in gradients(faster).items():

@@ -102,7 +102,7 @@ def test_a_dial_out_of_range_says_the_range(size: str) -> None:
     ("fields", "message"),
     [
         ({"preset": "kogpt2-125"}, "Did you mean 'kogpt2-125m'"),
-        ({"preset": "llama"}, "Allowed: hunmin, kogpt2-125m"),
+        ({"preset": "llama"}, "Allowed: hunmin, hunmin-encoder, hunmin-seq2seq, kogpt2-125m"),
         ({"size": "big"}, "not a count"),
         ({"size": "10K"}, "1M to 100B"),
         ({"preset": "kogpt2-125m", "size": "5M"}, "size belongs to the preset 'hunmin'"),
