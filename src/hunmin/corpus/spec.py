@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from hunmin.core.spec import Spec
 from hunmin.corpus.filters.spec import FilterSpec
 from hunmin.corpus.privacy.spec import PrivacySpec
-from hunmin.corpus.sources.spec import FilesSource, SourceSpec
+from hunmin.corpus.sources.spec import FilesSource, ParallelSource, SourceSpec
 from hunmin.text.remote.address import is_address
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -178,6 +178,8 @@ class CorpusSpec(Spec):
 
 def paths_of(source: SourceSpec) -> tuple[object, ...]:
     """Return the paths that a source names."""
+    if isinstance(source, ParallelSource):
+        return tuple(source.files.values())
     one = getattr(source, "path", None)
     several: tuple[object, ...] = getattr(source, "paths", ())
     return several if one is None else (one,)

@@ -9,6 +9,7 @@ from typing import Any
 from hunmin.corpus.sources.files.discover import find_files
 from hunmin.corpus.sources.spec import (
     FilesSource,
+    ParallelSource,
     SourceSpec,
     WarcSource,
     WikipediaDumpSource,
@@ -54,6 +55,10 @@ def _models(spec: CorpusSpec) -> list[Path]:
 def _describe(source: SourceSpec) -> Any:
     if isinstance(source, FilesSource):
         return [_describe_file(file.label, file.path) for file in find_files(source)]
+    if isinstance(source, ParallelSource):
+        from hunmin.corpus.sources.parallel.reader import files_of
+
+        return [[tag, _describe_file(f.label, f.path)] for tag, f in files_of(source).items()]
     if isinstance(source, WikipediaSource):
         folder = source.path
         files = sorted(folder.rglob("*.parquet")) if folder is not None else []

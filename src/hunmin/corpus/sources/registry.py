@@ -10,6 +10,7 @@ from hunmin.corpus.sources.reader import SourceReader
 from hunmin.corpus.sources.spec import (
     FilesSource,
     HomeAssistantSource,
+    ParallelSource,
     SourceSpec,
     WarcSource,
     WikipediaDumpSource,
@@ -53,6 +54,12 @@ def _warc(source: WarcSource, spec: CorpusSpec) -> SourceReader:
     return WarcReader(source, spec.max_characters, num_workers_of(spec))
 
 
+def _parallel(source: ParallelSource, spec: CorpusSpec) -> SourceReader:
+    from hunmin.corpus.sources.parallel.reader import ParallelReader
+
+    return ParallelReader(source)
+
+
 def num_workers_of(spec: CorpusSpec) -> int:
     """Return the number of processes that readers may use."""
     return (os.cpu_count() or 1) if spec.num_workers == "auto" else spec.num_workers
@@ -64,5 +71,6 @@ READERS: Mapping[str, Callable[[Any, CorpusSpec], SourceReader]] = {
     "wikipedia": _wikipedia,
     "wikipedia-dump": _wikipedia_dump,
     "warc": _warc,
+    "parallel": _parallel,
 }
 """Kind of source -> what opens it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from hunmin.core.spec import Spec
 from hunmin.corpus.filters.spec import FilterSpec
@@ -205,8 +205,64 @@ class WarcSource(Source):
         return self.name or _name_of(self.paths[0])
 
 
+class ParallelSource(Source):
+    """Sentences and their translations: one document of two lines for each pair.
+
+    A model that fills gaps in such documents can look them up in the other language (translation
+    language modelling, TLM). Every language is paired with the pivot; a sentence of the pivot is
+    one group with all its translations. The language of a document is that of the translation.
+    Language identification, the corpus's filters and classifier, and the search for repeated lines
+    leave pairs alone.
+    """
+
+    kind: Literal["parallel"] = "parallel"
+    """Says that this is parallel text."""
+    files: Annotated[dict[LanguageTag, str], Field(min_length=2)]
+    """File (or address of one) by BCP 47 tag, the pivot's too."""
+    pivot: LanguageTag = "en"
+    """The language that all others are paired with."""
+    name: SourceName | None = None
+    """Name of the source in statistics; `parallel` by default."""
+    license: str = "unknown"
+    """Licence of the texts, an SPDX name where there is one."""
+    key: tuple[FieldName, ...] = ()
+    """Fields that are equal in a sentence and its translation: `[page, paragraph]`, or numbers of
+    columns in files without a header. Without it line N belongs to line N."""
+    text: FieldName = "text"
+    """With `key`: the field of the sentence."""
+    format: Literal["auto", "jsonl", "parquet", "csv", "tsv"] = "auto"
+    """With `key`: how to read the files; `auto` goes by the name's ending."""
+    table: TableLayout = TableLayout()
+    """With `key`: how CSV and TSV files are written."""
+    allow_shorter: bool = False
+    """Take a file that ends before the pivot's as translations of its first lines."""
+    pivot_first: bool = False
+    """The pivot's line always comes first; else it is the second one in half of the pairs."""
+
+    @property
+    def source_name(self) -> str:
+        """Name of the source in ids and statistics."""
+        return self.name or "parallel"
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that are paired with the pivot."""
+        return tuple(tag for tag in self.files if tag != self.pivot)
+
+    @model_validator(mode="after")
+    def _pivot_has_a_file(self) -> ParallelSource:
+        if self.pivot not in self.files:
+            raise ValueError(f"`files` names no file of the pivot '{self.pivot}'")
+        return self
+
+
 SourceSpec = Annotated[
-    FilesSource | HomeAssistantSource | WikipediaSource | WikipediaDumpSource | WarcSource,
+    FilesSource
+    | HomeAssistantSource
+    | WikipediaSource
+    | WikipediaDumpSource
+    | WarcSource
+    | ParallelSource,
     Field(discriminator="kind"),
 ]
 

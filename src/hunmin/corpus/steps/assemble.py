@@ -33,6 +33,8 @@ class AssembleTask:
     """Its duplicates, if there are any."""
     shown: tuple[int, ...] = ()
     """Addresses of documents whose text the report shows."""
+    keeps_lines: bool = False
+    """Whether repeated lines stay: a sentence stands beside each of its translations."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,13 @@ class AssembleShard:
             notes.show(batch, task.shard.number, first)
             batch = apply_decisions(batch, first, decisions)
             first += batch.num_rows
-            for side, rows in self._assembled(batch, spec, notes):
+            for side, rows in self._assembled(batch, spec, notes, task.keeps_lines):
                 sides[side].write(rows)
         files = {side: found.close() for side, found in sides.items()}
         return notes.facts() | {"files": [side for side, is_there in files.items() if is_there]}
 
     def _assembled(
-        self, batch: pa.RecordBatch, spec: CorpusSpec, notes: Notes
+        self, batch: pa.RecordBatch, spec: CorpusSpec, notes: Notes, keeps_lines: bool
     ) -> Iterator[tuple[str, pa.RecordBatch]]:
         """Yield what goes where."""
         kept, dropped = _parted(batch)
@@ -84,7 +86,7 @@ class AssembleShard:
             own = dropped.filter(is_own if reason else pc.invert(is_own))
             notes.drop(own, step)
             yield REJECTS, own
-        if self.remove_lines is not None:
+        if self.remove_lines is not None and not keeps_lines:
             kept, dropped = _parted(notes.remove_lines(kept, self.remove_lines))
             notes.drop(dropped, LINES)
             yield REJECTS, dropped

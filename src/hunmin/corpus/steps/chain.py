@@ -15,7 +15,7 @@ from hunmin.corpus.documents import JUDGED_SCHEMA, REJECT_SCHEMA
 from hunmin.corpus.filters.rules import QualityFilter
 from hunmin.corpus.kernels import identify, normalize_text, reject_unusable, with_reason
 from hunmin.corpus.privacy.kernel import PersonalDataMasker
-from hunmin.corpus.sources.spec import Source
+from hunmin.corpus.sources.spec import ParallelSource, Source
 from hunmin.corpus.spec import CorpusSpec, LanguageSpec
 from hunmin.corpus.steps.samples import MAX_CHANGES_OF_BATCH, Samples
 from hunmin.corpus.tally import Tally
@@ -141,12 +141,14 @@ def links_of(spec: CorpusSpec, source: Source) -> Iterator[Link]:
         yield Link(USABLE, CleanText(report=True))
     yield Link(USABLE, functools.partial(reject_unusable, min_characters=spec.min_characters))
     yield Link(USABLE, identify)
-    if spec.language is not None:
+    # A pair of sentences is of two languages, and shorter than what filters are made for.
+    is_pair = isinstance(source, ParallelSource)
+    if spec.language is not None and not is_pair:
         yield Link(LANGUAGE, identification(spec.language))
-    filters = source.filters or spec.filters
+    filters = source.filters or (None if is_pair else spec.filters)
     if filters is not None:
         yield Link(QUALITY, QualityFilter(filters))
-    if spec.classifier is not None:
+    if spec.classifier is not None and not is_pair:
         from hunmin.corpus.filters.classifier import load_classifier as load_quality_classifier
 
         classifier = load_quality_classifier(spec.classifier.path)

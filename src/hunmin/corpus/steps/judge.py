@@ -39,6 +39,8 @@ class JudgedShard:
     """Its place among all shards."""
     folder: Path
     """Where its files lie."""
+    priority: int = 0
+    """Place of its source in the recipe."""
 
     @property
     def documents(self) -> Path:

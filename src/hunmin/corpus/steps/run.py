@@ -25,7 +25,7 @@ from hunmin.corpus.steps.judge import JudgedShard, JudgeShard
 from hunmin.corpus.steps.lines import find_repeated_lines, rule_of
 from hunmin.corpus.steps.outcome import Forms, Found, Outcome, nothing_left, outcome_of
 from hunmin.corpus.steps.read import RecordShard, read_sources
-from hunmin.corpus.steps.speak import SpeakTask, speak_documents
+from hunmin.corpus.steps.speak import speak_documents, speak_task
 from hunmin.corpus.steps.workspace import Facts, Workspace, run_tasks
 
 # Less than this is judged sooner than other processes have started.
@@ -74,8 +74,7 @@ class _Steps:
         written = self._files(judged, assembled)
         if self._spec.spoken is None:
             return outcome_of(self._spec, written, Found(notes, assembled, decisions, lines, index))
-        priorities = {shard.name: shard.priority for shard in records}
-        spoken, kept = self._speak(shards, assembled, priorities)
+        spoken, kept = self._speak(shards, assembled)
         files = self._spoken_files(written, kept)
         found = Found(notes, assembled, decisions, lines, index, Forms(written, spoken, kept))
         return outcome_of(self._spec, files, found)
@@ -99,7 +98,11 @@ class _Steps:
         tasks = {shard.name: (number, shard) for number, shard in enumerate(records)}
         work = JudgeShard(folder, self._json)
         notes = run_tasks(work, tasks, folder, self._tasks_on, title="judging documents")
-        return [JudgedShard(name, number, folder) for number, name in enumerate(tasks)], notes
+        shards = [
+            JudgedShard(name, number, folder, shard.priority)
+            for name, (number, shard) in tasks.items()
+        ]
+        return shards, notes
 
     def _repeated_lines(
         self, shards: Sequence[JudgedShard], decisions: Decisions
@@ -108,7 +111,11 @@ class _Steps:
         if spec is None:
             return None
         folder = self._workspace.step("lines")
-        return find_repeated_lines(shards, decisions, spec, folder, self._tasks_on)
+        texts = [shard for shard in shards if not self._has_pairs(shard)]
+        return find_repeated_lines(texts, decisions, spec, folder, self._tasks_on)
+
+    def _has_pairs(self, shard: JudgedShard) -> bool:
+        return self._spec.sources[shard.priority].kind == "parallel"
 
     def _assemble(
         self, shards: Sequence[JudgedShard], decisions: Decisions, lines: pa.Table | None
@@ -117,7 +124,10 @@ class _Steps:
         index = self._index_path if self._spec.decontaminate is not None else None
         work = AssembleShard(folder, self._json, self._remover(lines), index)
         shown = tuple(address for _, addresses in decisions.shown for address in addresses)
-        tasks = {shard.name: AssembleTask(shard, decisions.of(shard), shown) for shard in shards}
+        tasks = {
+            shard.name: AssembleTask(shard, decisions.of(shard), shown, self._has_pairs(shard))
+            for shard in shards
+        }
         return run_tasks(work, tasks, folder, self._tasks_on, title="putting documents together")
 
     def _remover(self, lines: pa.Table | None) -> RemoveRepeatedLines | None:
@@ -127,22 +137,11 @@ class _Steps:
         return RemoveRepeatedLines(lines["line"].to_numpy(), rule_of(spec))
 
     def _speak(
-        self,
-        shards: Sequence[JudgedShard],
-        assembled: Mapping[str, Facts],
-        priorities: Mapping[str, int],
+        self, shards: Sequence[JudgedShard], assembled: Mapping[str, Facts]
     ) -> tuple[dict[str, Facts], dict[str, Facts]]:
         folder = self._workspace.step("assemble")
         tasks = {
-            shard.name: SpeakTask(
-                shard.number,
-                priorities[shard.name],
-                {
-                    split: folder / f"{shard.name}.{split}.parquet"
-                    for split in SPLITS
-                    if split in assembled[shard.name]["files"]
-                },
-            )
+            shard.name: speak_task(shard, folder, assembled[shard.name]["files"])
             for shard in shards
         }
         guard = HoldoutGuard(self._spec.seed, (facts["guard"] for facts in assembled.values()))

@@ -7,7 +7,7 @@ corpus is compared; the second leaves out what is there twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from hunmin.corpus.documents import (
     DOCUMENT_SCHEMA,
     JUDGED_SCHEMA,
     REJECT_SCHEMA,
+    SPLITS,
     Split,
 )
 from hunmin.corpus.engines.engine import Engine
@@ -51,6 +52,12 @@ class SpeakTask:
     """Of its source."""
     files: Mapping[Split, Path]
     """Parquet files by split, DOCUMENT_SCHEMA."""
+
+
+def speak_task(shard: JudgedShard, folder: Path, sides: Collection[str]) -> SpeakTask:
+    """Return the task of a shard whose documents lie in a folder, of some sides of the split."""
+    files = {split: folder / f"{shard.name}.{split}.parquet" for split in SPLITS if split in sides}
+    return SpeakTask(shard.number, shard.priority, files)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
@@ -59,10 +58,12 @@ class FileReader(SourceReader):
 
     def batches(self, advance: Advance) -> Iterator[pa.RecordBatch]:
         """Yield all records; `advance` is told of the bytes read."""
-        records = itertools.chain.from_iterable(
-            self._records(file, advance) for file in self._files
-        )
-        yield from batched(cut_records(records, self._max_characters))
+        yield from batched(cut_records(self.records(advance), self._max_characters))
+
+    def records(self, advance: Advance) -> Iterator[Record]:
+        """Yield all records as they stand in the files, however long."""
+        for file in self._files:
+            yield from self._records(file, advance)
 
     def _records(self, file: InputFile, advance: Advance) -> Iterator[Record]:
         if file.format == "parquet":
