@@ -235,19 +235,18 @@ def _soft_mean(student_NK: Tensor, teacher_NK: Tensor, temperature: float) -> Te
     return losses.sum() * temperature**2 / max(1, len(losses))
 
 
-def row_weights(labels_BT: Tensor, is_compared_BT: Tensor) -> Tensor:
+def row_weights(scored_B: Tensor, is_compared_BT: Tensor) -> Tensor:
     """Return weights that make the compared places of a row count as its scored ones do.
 
     A row's compared places together weigh what its scored tokens do, so that the mean over scored
     tokens of a global batch is the same however its rows are shared out.
 
     Args:
-        labels_BT: -100 where nothing is scored.
+        scored_B: Number of scored tokens of each row.
         is_compared_BT: Places where the teacher is asked, bool.
 
     Returns:
         float32, shape (B, T); 0 where nothing is compared.
     """
-    scored = (labels_BT != IGNORED_LABEL).sum(1, keepdim=True).float()
-    compared = is_compared_BT.sum(1, keepdim=True).clamp(min=1).float()
-    return is_compared_BT * (scored / compared)
+    compared = is_compared_BT.sum(1).clamp(min=1).float()
+    return is_compared_BT * (scored_B / compared).unsqueeze(1)

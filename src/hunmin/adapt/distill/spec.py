@@ -59,8 +59,8 @@ class LossSpec(Spec):
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Self:
-        if not self.soft + self.hard + self.hidden + self.relations:
-            raise ValueError("all weights are 0: there is nothing to learn; raise soft or hard")
+        if not self.soft + self.hard:
+            raise ValueError("the student's head would learn nothing; raise soft or hard above 0")
         return self
 
     @property
