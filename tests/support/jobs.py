@@ -16,6 +16,7 @@ from tests.support.documents import document, write_documents
 from tests.support.texts import SENTENCES
 
 DATA = DataSpec(context=32, num_workers=1)
+TOKENIZER = TokenizerSpec(vocab_size=300)
 MODEL = ModelSpec(layers=2, width=64, heads=2, kv_heads=2)
 TRAIN = TrainSpec(
     duration="6 steps",
@@ -30,7 +31,9 @@ TRAIN = TrainSpec(
 )
 
 
-def tokenizer_and_tokens(folder: Path) -> tuple[Artifact, Artifact]:
+def tokenizer_and_tokens(
+    folder: Path, spec: TokenizerSpec = TOKENIZER
+) -> tuple[Artifact, Artifact]:
     """Write a tokenizer and token shards of sentences in several languages."""
     rows = [
         document(f"{number}: {text}", language)
@@ -40,7 +43,7 @@ def tokenizer_and_tokens(folder: Path) -> tuple[Artifact, Artifact]:
     ]
     splits = {"train": rows[:-16], "validation": rows[-16:]}
     documents = write_documents(folder / "documents", splits)
-    tokenizer = train_tokenizer(TokenizerSpec(vocab_size=300), documents, folder / "tokenizer")
+    tokenizer = train_tokenizer(spec, documents, folder / "tokenizer")
     return tokenizer, write_shards(DATA, documents, tokenizer, folder / "tokens")
 
 

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from hunmin.data.loader import TokenLoader
+from hunmin.data.corrupting import make_loader
+from hunmin.models.architecture import layout_of
 from hunmin.models.blocks import require_blocks
 from hunmin.models.build import build_model
 from hunmin.models.initialize import initialize_parameters
@@ -88,9 +89,8 @@ def assemble(job: TrainJob, tokenizer: TextTokenizer, world: World) -> Assembly:
     torch.manual_seed(job.train.seed + world.rank // layout.tensor)
     optimizer = OptimizerSet(job.train.optimizer, model)
     learner = Learner(model, objective, optimizer, synchronizer, machine, world)
-    return Assembly(
-        config, layout, plan, learner, _training_data(job, plan, tokenizer, world), is_compiled
-    )
+    data = _training_data(job, config, plan, tokenizer, world)
+    return Assembly(config, layout, plan, learner, data, is_compiled)
 
 
 def _layout(job: TrainJob, config: PreTrainedConfig, machine: Machine, world: World) -> Layout:
@@ -143,32 +143,27 @@ def _shard(
 
 
 def _training_data(
-    job: TrainJob, plan: TrainPlan, tokenizer: TextTokenizer, world: World
+    job: TrainJob,
+    config: PreTrainedConfig,
+    plan: TrainPlan,
+    tokenizer: TextTokenizer,
+    world: World,
 ) -> TrainingData:
     data_rank = world.rank // (world.size // plan.data_ranks)
-    batches = TokenLoader(
+    open_split = partial(
+        make_loader,
         job.tokens,
         job.data,
-        batch_size=plan.sequences_per_step,
+        tokenizer,
+        layout_of(config),
         rank=data_rank,
         world_size=plan.data_ranks,
-        run_tokens=plan.total_tokens,
     )
-    held_out = _held_out(job, plan, data_rank)
+    batches = open_split(batch_size=plan.sequences_per_step, run_tokens=plan.total_tokens)
+    held_out = None
+    if job.train.evaluate_every is not None:
+        held_out = open_split(batch_size=plan.evaluation_sequences, split="validation")
     return TrainingData(job.method.batches(batches, job), held_out, _token_bytes(tokenizer))
-
-
-def _held_out(job: TrainJob, plan: TrainPlan, data_rank: int) -> TokenLoader | None:
-    if job.train.evaluate_every is None:
-        return None
-    return TokenLoader(
-        job.tokens,
-        job.data,
-        batch_size=plan.evaluation_sequences,
-        split="validation",
-        rank=data_rank,
-        world_size=plan.data_ranks,
-    )
 
 
 def _token_bytes(tokenizer: TextTokenizer) -> torch.Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from hunmin.data.batch import IGNORED_LABEL, TokenBatch
+from hunmin.data.batch import IGNORED_LABEL, Batch
 from hunmin.models.loss import DEFAULT_CHUNK_TOKENS
 from hunmin.models.objective import LanguageModelObjective
 from hunmin.parallel.parts.norms import clip_gradients
@@ -80,7 +80,7 @@ class Learner:
         world = local_world(machine.device)
         return cls(model, objective, optimizer, GradientSynchronizer(), machine, world)
 
-    def backward(self, batch: TokenBatch, plan: TrainPlan) -> Tensor:
+    def backward(self, batch: Batch, plan: TrainPlan) -> Tensor:
         """Take the gradient of the mean loss over the scored tokens of all ranks.
 
         Args:
@@ -122,7 +122,7 @@ class Learner:
         self.objective.zero_grad(set_to_none=True)
 
     @torch.no_grad()
-    def score(self, batch: TokenBatch, token_bytes: Tensor, plan: TrainPlan) -> TextScore:
+    def score(self, batch: Batch, token_bytes: Tensor, plan: TrainPlan) -> TextScore:
         """Score held-out rows, in evaluation mode.
 
         Args:
@@ -147,12 +147,12 @@ class Learner:
         nats, tokens, num_bytes = self._sum_over_data(sums, plan).tolist()
         return TextScore(nats, round(tokens), round(num_bytes))
 
-    def _microbatches(self, batch: TokenBatch, plan: TrainPlan) -> Iterator[TokenBatch]:
+    def _microbatches(self, batch: Batch, plan: TrainPlan) -> Iterator[Batch]:
         size = plan.sequences_per_microbatch
         return self._parts(batch.padded(plan.microbatches * size), size)
 
-    def _parts(self, batch: TokenBatch, size: int) -> Iterator[TokenBatch]:
-        for start in range(0, batch.input_ids.shape[0], size):
+    def _parts(self, batch: Batch, size: int) -> Iterator[Batch]:
+        for start in range(0, batch.num_rows, size):
             yield batch.rows(start, start + size).to(self.machine.device)
 
     def _sum_over_data(self, values: Tensor, plan: TrainPlan) -> Tensor:
@@ -160,5 +160,5 @@ class Learner:
         return self.world.sum(values) / plan.tensor_ranks(self.world.size)
 
 
-def _count_scored(batch: TokenBatch) -> Tensor:
+def _count_scored(batch: Batch) -> Tensor:
     return (batch.labels != IGNORED_LABEL).sum().double()

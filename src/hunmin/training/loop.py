@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from hunmin.core.logs import get_logger
-from hunmin.data.loader import TokenBatch, TokenLoader
+from hunmin.data.batch import Batch
+from hunmin.data.loader import WindowLoader
 from hunmin.models.flops import TokenFlops
 from hunmin.parallel.checkpoint.memory_copy import MemoryCopies
 from hunmin.parallel.world import World
@@ -103,8 +104,8 @@ class TrainingData:
         token_bytes: UTF-8 bytes per token id, shape (vocabulary,).
     """
 
-    batches: TokenLoader
-    held_out: TokenLoader | None
+    batches: WindowLoader[Any]
+    held_out: WindowLoader[Any] | None
     token_bytes: Tensor
 
 
@@ -258,7 +259,7 @@ class Trainer:
         self.state.tokens += self.plan.tokens_per_step
         self.state.seconds += seconds
 
-    def _backward(self, batch: TokenBatch) -> float:
+    def _backward(self, batch: Batch) -> float:
         """Take the gradients; return the mean loss, and learn whether any rank wants to stop."""
         loss = self.learner.backward(batch, self.plan)
         asking = float(self._asked_to_stop is not None)
@@ -314,7 +315,7 @@ class Trainer:
             self.state.best_loss, self.state.best_step = result.loss, result.step
         self._tell("after_evaluation", result)
 
-    def score_held_out(self, held_out: TokenLoader) -> EvaluationResult:
+    def score_held_out(self, held_out: WindowLoader[Any]) -> EvaluationResult:
         """Score the first rows of held-out text, always the same ones.
 
         Args:

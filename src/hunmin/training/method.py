@@ -16,7 +16,7 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
 from hunmin.core.artifact import Artifact
 from hunmin.core.errors import ContextLengthError, VocabularyError
-from hunmin.data.loader import TokenLoader
+from hunmin.data.loader import WindowLoader
 from hunmin.models.build import model_config
 from hunmin.models.objective import LanguageModelObjective
 from hunmin.parallel.weights.folder import load_folder
@@ -58,7 +58,7 @@ class Method(Protocol):
             `forward(batch, returns="sum" | "tokens")`, see `models.objective`.
         """
 
-    def batches(self, loader: TokenLoader, job: TrainJob) -> TokenLoader:
+    def batches(self, loader: WindowLoader[Any], job: TrainJob) -> WindowLoader[Any]:
         """Return the loader, or one that adds what the objective needs besides tokens."""
 
 
@@ -92,7 +92,7 @@ class Pretraining:
         """Return the model's own task: next tokens, masked tokens or the written sequence."""
         return LanguageModelObjective(model, chunk_tokens=job.train.loss_chunk_tokens)
 
-    def batches(self, loader: TokenLoader, job: TrainJob) -> TokenLoader:
+    def batches(self, loader: WindowLoader[Any], job: TrainJob) -> WindowLoader[Any]:
         """Return the loader."""
         return loader
 
@@ -144,7 +144,7 @@ class ContinuedPretraining:
         """Return the model's own task."""
         return LanguageModelObjective(model, chunk_tokens=job.train.loss_chunk_tokens)
 
-    def batches(self, loader: TokenLoader, job: TrainJob) -> TokenLoader:
+    def batches(self, loader: WindowLoader[Any], job: TrainJob) -> WindowLoader[Any]:
         """Return the loader."""
         return loader
 
