@@ -11,6 +11,7 @@ make_loader -> TokenLoader       a decoder that says every next token
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,14 @@ from hunmin.data.corruption import Corruptor
 from hunmin.data.loader import TokenLoader, WindowLoader
 from hunmin.data.objectives.base import Layout
 from hunmin.data.objectives.build import choose_objectives
+from hunmin.data.pairs import Pairs, PairShape, fit_shape, pack_pairs, pair_up
 from hunmin.data.permutation import Int64s
 from hunmin.data.spec import DataSpec
 from hunmin.data.tokens import check_tokenizer
 from hunmin.tokenizer.load import TextTokenizer
+
+_PROBED_TOKENS = 2**18
+_FEWEST_PROBES = 16
 
 
 class CorruptingLoader(WindowLoader[Batch]):
@@ -56,30 +61,68 @@ class CorruptingLoader(WindowLoader[Batch]):
         super().__init__(tokens, spec, **options)
         check_tokenizer(tokens, tokenizer)
         self._layout = layout
+        self._pad_id = tokenizer.pad_id
         self._corruptor = Corruptor(spec, tokenizer, layout, self.groups)
         named = [objective.model_dump(mode="json") for objective in self._corruptor.specs]
         self._identity |= {"objectives": named, "layout": layout.name}
 
+    @cached_property
+    def pair_shape(self) -> PairShape:
+        """Tokens in a row of the encoder and of the decoder, the same for all batches of the run.
+
+        Note:
+            What the first samples of the split need, in multiples of 16, at most the context: they
+            are a fair sample, since samples are drawn in random order.
+        """
+        count = max(_FEWEST_PROBES, _PROBED_TOKENS // self._spec.context)
+        return fit_shape(self._pairs(np.arange(count)), self._spec.context)
+
     def make_rows(self, samples_B: Int64s) -> Batch:
         """Return the rows of any samples; see `data.batch` for their shapes."""
+        if self._layout is Layout.SEQUENCE:
+            return pack_pairs(
+                self._pairs(samples_B),
+                self.pair_shape,
+                num_rows=len(samples_B),
+                pad_id=self._pad_id,
+                cross_document_attention=self._spec.cross_document_attention,
+            )
         windows, groups_B = self.read_windows(samples_B)
         batch = batch_from_windows(
             windows,
             self._boundary_id,
             cross_document_attention=self._spec.cross_document_attention,
         )
-        return self._mask(batch, samples_B, groups_B)
+        if self._layout is Layout.ALIGNED:
+            return self._mask(batch, samples_B, groups_B)
+        return self._score_rest(batch, windows, samples_B, groups_B)
 
     def _mask(self, batch: TokenBatch, samples_B: Int64s, groups_B: Int64s) -> TokenBatch:
-        """Put corrupted documents where they were."""
+        """Put corrupted documents where they were, and score what is to be said."""
         inputs = batch.input_ids.numpy().copy()
         labels = np.full_like(inputs, IGNORED_LABEL)
         for part in self._corruptor.corrupt(batch.input_ids.numpy(), samples_B, groups_B):
-            changed, said = inputs[part.rows], labels[part.rows]
-            changed[part.pieces.is_text] = part.result.inputs.tokens
-            said[part.pieces.is_text] = part.result.labels.tokens
-            inputs[part.rows], labels[part.rows] = changed, said
+            part.fill(inputs, part.result.inputs.tokens)
+            part.fill(labels, part.result.labels.tokens)
         return replace(batch, input_ids=torch.from_numpy(inputs), labels=torch.from_numpy(labels))
+
+    def _score_rest(
+        self, batch: TokenBatch, windows: Int64s, samples_B: Int64s, groups_B: Int64s
+    ) -> TokenBatch:
+        """Score next tokens as far as they are not given, and the end of every document."""
+        # A copy: the batch may look at the same memory.
+        labels = windows.copy()
+        labels[:, 0] = self._boundary_id
+        for part in self._corruptor.corrupt(labels.copy(), samples_B, groups_B):
+            part.fill(labels, part.result.labels.tokens)
+        return replace(batch, labels=torch.from_numpy(labels[:, 1:].copy()))
+
+    def _pairs(self, samples_B: Int64s) -> list[Pairs]:
+        windows, groups_B = self.read_windows(samples_B)
+        # Each row begins with a boundary token: one that begins within a document gives a token up.
+        windows[:, 0] = self._boundary_id
+        parts = self._corruptor.corrupt(windows[:, :-1], samples_B, groups_B)
+        return [pair_up(part, windows, self._boundary_id) for part in parts]
 
 
 def make_loader(

@@ -14,6 +14,7 @@ from hunmin.core.errors import InputError
 from hunmin.data.grouping import SEPARATOR
 from hunmin.data.objectives.base import Corrupted, Layout, Objective
 from hunmin.data.objectives.build import choose_objectives, find_language_ids, make_objective
+from hunmin.data.objectives.denoising import TextInfilling
 from hunmin.data.objectives.mixture import ObjectiveMixture
 from hunmin.data.objectives.ragged import Bools, Documents, Ragged
 from hunmin.data.objectives.sentences import SentenceTable
@@ -28,36 +29,47 @@ class Pieces:
     """What rows hold of documents, in order; a document's boundary token is not in its piece.
 
     Args:
-        text: Tokens, D rows.
+        text: Tokens, D rows, none of them empty.
         rows: Row of each, int64, shape (D,).
-        places: Where in its row each begins, its boundary token included, int64, shape (D,).
+        starts: Place of its first token in its row, int64, shape (D,).
         is_text: bool, shape (B, W); False at boundary tokens.
     """
 
     text: Ragged
     rows: Int64s
-    places: Int64s
+    starts: Int64s
     is_text: Bools
 
+    @property
+    def stops(self) -> Int64s:
+        """Place after the last token of each in its row, int64, shape (D,)."""
+        stops: Int64s = self.starts + self.text.lengths
+        return stops
 
-def cut_windows(windows: Int64s, boundary_id: int) -> Pieces:
+
+def cut_windows(windows: Int64s, boundary_id: int, *, room: int = 0) -> Pieces:
     """Cut rows where documents begin.
 
     Args:
         windows: Tokens, int64, shape (B, W).
         boundary_id: The token that begins a document.
+        room: Tokens that will be added to each piece: the end of a row is left out, so that it is
+            not longer then.
 
     Returns:
-        The pieces; one that has nothing but its boundary token is empty. A row that begins within a
-        document begins with a piece of it.
+        The pieces. A row that begins within a document begins with a piece of it.
     """
     is_text = windows != boundary_id
-    begins = ~is_text
-    begins[:, 0] = True
-    rows, places = np.nonzero(begins)
-    starts = rows * windows.shape[1] + places
-    lengths = np.diff(starts, append=windows.size) - ~is_text[rows, places]
-    return Pieces(Ragged.from_lengths(windows[is_text], lengths), rows, places, is_text)
+    begins = is_text.copy()
+    begins[:, 1:] &= ~is_text[:, :-1]
+    if room:
+        is_text &= np.cumsum(1 + room * begins, axis=1) <= windows.shape[1]
+        begins &= is_text
+    rows, starts = np.nonzero(begins)
+    # How many tokens of text come before each: a piece ends where the next begins.
+    before = np.flatnonzero(begins[is_text])
+    lengths = np.diff(before, append=np.count_nonzero(is_text))
+    return Pieces(Ragged.from_lengths(windows[is_text], lengths), rows, starts, is_text)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +87,17 @@ class CorruptedRows:
     objective: Objective
     pieces: Pieces
     result: Corrupted
+
+    def fill(self, values_BW: Int64s, tokens: Int64s) -> None:
+        """Write one value for each token of the pieces where it is in the batch.
+
+        Args:
+            values_BW: One value for each token of the windows; changed in place.
+            tokens: As many as the pieces have.
+        """
+        mine = values_BW[self.rows]
+        mine[self.pieces.is_text] = tokens
+        values_BW[self.rows] = mine
 
 
 class Corruptor:
@@ -121,11 +144,12 @@ class Corruptor:
         choices = self._mixture.choices(0, samples_B, len(samples_B))
         for number in np.unique(choices).tolist():
             rows = np.flatnonzero(choices == number)
-            pieces = cut_windows(windows[rows], self.boundary_id)
             objective = self._mixture.objectives[number]
+            adds = isinstance(objective, TextInfilling) and objective.language_ids
+            pieces = cut_windows(windows[rows], self.boundary_id, room=int(adds))
             documents = self._documents(pieces, groups_B[rows])
             # A sample is never repeated, so that its number says which epoch it is.
-            numbers = samples_B[rows][pieces.rows] * self._stride + pieces.places
+            numbers = samples_B[rows][pieces.rows] * self._stride + pieces.starts
             yield CorruptedRows(rows, objective, pieces, objective(documents, 0, numbers))
 
     def _documents(self, pieces: Pieces, groups: Int64s) -> Documents:

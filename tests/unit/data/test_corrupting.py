@@ -34,6 +34,12 @@ def every(batch: Batch, rank: int, world_size: int) -> Batch:
 CASES: list[tuple[Layout, list[dict[str, Any]] | None]] = [
     (Layout.ALIGNED, None),
     (Layout.ALIGNED, [{"kind": "masked"}, {"kind": "masked", "density": 0.5, "weight": 2}]),
+    (Layout.NEXT_TOKEN, [{"kind": "prefix"}, {"kind": "causal"}]),
+    (Layout.SEQUENCE, None),
+    (
+        Layout.SEQUENCE,
+        [{"kind": kind} for kind in ("infill", "spans", "deshuffle", "denoise", "prefix")],
+    ),
 ]
 
 

@@ -1,0 +1,179 @@
+"""Pairs of what an encoder reads and a decoder says, several documents to a row.
+
+Shapes: B rows, D documents; S tokens of the encoder and T of the decoder in a row.
+
+A document is a segment of its own in encoder and decoder, each of which begins it with the boundary
+token. So a row of many short documents is worth as much as many rows of one, without padding. With
+attention across documents a row is one segment, but continuations stay apart: nobody could tell
+which of several texts is to be continued.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from hunmin.data.batch import IGNORED_LABEL, PADDING_SEGMENT, PairBatch
+from hunmin.data.corruption import CorruptedRows
+from hunmin.data.objectives.continuation import MarkedContinuation, PrefixLanguageModel
+from hunmin.data.objectives.ragged import Bools, Ragged, join, single
+from hunmin.data.permutation import Int64s
+
+_WIDTH_MULTIPLE = 16
+
+
+class PairShape(NamedTuple):
+    """Tokens in a row.
+
+    Args:
+        encoder: S.
+        decoder: T.
+    """
+
+    encoder: int
+    decoder: int
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Documents of some rows of a batch.
+
+    Args:
+        rows: Row of each in the batch, int64, shape (D,); never falls.
+        read: Tokens of the encoder, D rows: the boundary token and the inputs.
+        given: Tokens of the decoder, D rows: the boundary token and the targets.
+        said: Labels, -100 where nothing is scored, D rows as long as those given: the targets and
+            the boundary token as end.
+        apart: Whether they stay apart though attention crosses documents.
+    """
+
+    rows: Int64s
+    read: Ragged
+    given: Ragged
+    said: Ragged
+    apart: bool
+
+
+def pair_up(part: CorruptedRows, windows: Int64s, boundary_id: int) -> Pairs:
+    """Lead each document by the boundary token, and end what is said by it.
+
+    Args:
+        part: Corrupted rows.
+        windows: What they were made of, with the token after, int64, shape (B, W + 1).
+        boundary_id: The token that begins a document.
+
+    Returns:
+        The pairs. The end of a continuation is scored only where the document ends in the window,
+        since a text is not over where a row is; what repeats its input ends with it.
+    """
+    pieces, result = part.pieces, part.result
+    rows = part.rows[pieces.rows]
+    present = np.ones(len(rows), dtype=np.bool_)
+    boundaries = np.full(len(rows), boundary_id, dtype=np.int64)
+    continues = isinstance(part.objective, MarkedContinuation | PrefixLanguageModel)
+    is_over = windows[rows, pieces.stops] == boundary_id
+    ends = np.where(is_over | (not continues), boundary_id, IGNORED_LABEL)
+    return Pairs(
+        rows=rows,
+        read=join(single(boundaries, present), result.inputs),
+        given=join(single(boundaries, present), result.targets),
+        said=join(result.labels, single(ends, present)),
+        apart=continues,
+    )
+
+
+def fit_shape(parts: Sequence[Pairs], context: int) -> PairShape:
+    """Return the smallest shape that holds all rows.
+
+    Args:
+        parts: Pairs of many rows.
+        context: Most tokens in a row.
+
+    Returns:
+        Multiples of 16, or the context if that is less.
+    """
+    widths = []
+    for sides in ([part.read for part in parts], [part.given for part in parts]):
+        totals = [
+            np.bincount(part.rows, side.lengths).max(initial=1)
+            for part, side in zip(parts, sides, strict=True)
+        ]
+        longest = int(max(totals, default=1))
+        widths.append(min(-(-longest // _WIDTH_MULTIPLE) * _WIDTH_MULTIPLE, context))
+    return PairShape(*widths)
+
+
+def pack_pairs(
+    parts: Sequence[Pairs],
+    shape: PairShape,
+    *,
+    num_rows: int,
+    pad_id: int,
+    cross_document_attention: bool,
+) -> PairBatch:
+    """Put pairs into the rows of a batch.
+
+    Args:
+        parts: Pairs, no two parts with the same row.
+        shape: Tokens in a row.
+        num_rows: B.
+        pad_id: Fills what is left of a row.
+        cross_document_attention: One segment per row, unless its documents have to stay apart.
+
+    Returns:
+        The batch.
+
+    Note:
+        Where the documents of a row do not fit, the last ones are left out; of a single document
+        the end is. With the shape of `fit_shape` few are.
+    """
+    encoder = np.full((3, num_rows, shape.encoder), PADDING_SEGMENT, dtype=np.int64)
+    decoder = np.full((3, num_rows, shape.decoder), PADDING_SEGMENT, dtype=np.int64)
+    encoder[:2], decoder[0], decoder[2] = [[[pad_id]], [[0]]], pad_id, IGNORED_LABEL
+    for part in parts:
+        firsts = np.searchsorted(part.rows, part.rows)
+        reads, says = _starts(part.read, firsts), _starts(part.given, firsts)
+        fits = reads + part.read.lengths <= shape.encoder
+        fits &= says + part.given.lengths <= shape.decoder
+        fits |= reads == 0
+        crossing = cross_document_attention and not part.apart
+        numbers = np.zeros_like(firsts) if crossing else np.arange(len(firsts)) - firsts
+        slots, chosen = _slots(part.rows, part.read, reads, fits, shape.encoder)
+        places = part.read.places + (part.read.spread(reads) if crossing else 0)
+        segments = part.read.spread(numbers)
+        encoder.reshape(3, -1)[:, slots] = np.stack([part.read.tokens, places, segments])[:, chosen]
+        slots, chosen = _slots(part.rows, part.given, says, fits, shape.decoder)
+        segments = part.given.spread(numbers)
+        values = np.stack([part.given.tokens, segments, part.said.tokens])
+        decoder.reshape(3, -1)[:, slots] = values[:, chosen]
+    return _batch(encoder, decoder)
+
+
+def _starts(rows: Ragged, firsts: Int64s) -> Int64s:
+    """Where each document begins in its row, after the others."""
+    starts: Int64s = rows.offsets[:-1] - rows.offsets[firsts]
+    return starts
+
+
+def _slots(
+    row_numbers: Int64s, documents: Ragged, starts: Int64s, fits: Bools, width: int
+) -> tuple[Int64s, Int64s]:
+    """Where in the batch tokens go, and which tokens: those that fit."""
+    places = documents.spread(starts) + documents.places
+    chosen = np.flatnonzero(documents.spread(fits) & (places < width))
+    return (documents.spread(row_numbers) * width + places)[chosen], chosen
+
+
+def _batch(encoder: Int64s, decoder: Int64s) -> PairBatch:
+    return PairBatch(
+        input_ids=torch.from_numpy(encoder[0]),
+        position_ids=torch.from_numpy(encoder[1]),
+        segment_ids=torch.from_numpy(encoder[2].astype(np.int32)),
+        decoder_input_ids=torch.from_numpy(decoder[0]),
+        decoder_segment_ids=torch.from_numpy(decoder[1].astype(np.int32)),
+        labels=torch.from_numpy(decoder[2]),
+    )
