@@ -7,7 +7,7 @@ input_ids, attention_mask ─> body ─> states ─┬─ pool ─> intent head 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -219,7 +219,7 @@ def save_nlu_model(
     recipe: Mapping[str, Any] | None = None,
     inputs: Sequence[Artifact] = (),
     facts: Mapping[str, Any] | None = None,
-    files: Mapping[str, str] | None = None,
+    write_more: Callable[[Path], None] | None = None,
 ) -> Artifact:
     """Write a model folder: body, tokenizer, heads and nlu.json.
 
@@ -231,7 +231,7 @@ def save_nlu_model(
         recipe: What decided the content.
         inputs: Artifacts it is made from.
         facts: Numbers worth knowing without opening the files.
-        files: Texts to write beside, by name.
+        write_more: Writes further files into the folder.
 
     Returns:
         The artifact, of kind nlu-model.
@@ -250,8 +250,8 @@ def save_nlu_model(
         for name in (*TOKENIZER_FILES, *cutter_files(tokenizer_path)):
             if (tokenizer_path / name).is_file():
                 shutil.copyfile(tokenizer_path / name, draft.path / name)
-        for name, text in (files or {}).items():
-            (draft.path / name).write_text(text, encoding="utf-8")
+        if write_more is not None:
+            write_more(draft.path)
         draft.facts.update(facts or {})
     return load_artifact(output, MODEL_KIND, verify=False)
 

@@ -1,0 +1,135 @@
+"""Which utterances a fine-tuning learns, chooses by and is tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hunmin.adapt.nlu.massive_files import read_file
+from hunmin.adapt.nlu.spec import NluSpec
+from hunmin.adapt.nlu.utterances import Utterance
+from hunmin.core.errors import EmptyCorpusError, InputError, MissingInputError, suggest
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """Utterances by what they are for.
+
+    Args:
+        train: What is learnt.
+        dev: What chooses the epoch.
+        test: What is reported.
+        train_locales: Locales of `train`.
+        selection_locales: Locales of `dev`.
+        test_locales: Locales of `test`.
+    """
+
+    train: list[Utterance]
+    dev: list[Utterance]
+    test: list[Utterance]
+    train_locales: tuple[str, ...]
+    selection_locales: tuple[str, ...]
+    test_locales: tuple[str, ...]
+
+    @property
+    def zero_shot_locales(self) -> tuple[str, ...]:
+        """Tested locales of which no label was seen, neither to learn nor to choose."""
+        seen = {*self.train_locales, *self.selection_locales}
+        return tuple(name for name in self.test_locales if name not in seen)
+
+
+def read_data(spec: NluSpec) -> DataSet:
+    """Read the folders that a section names.
+
+    Args:
+        spec: Folders, locales and the partition that is tested.
+
+    Returns:
+        The utterances.
+
+    Raises:
+        InputError: The section names no folder, or a record is malformed.
+        MissingInputError: A folder has no data, or a locale has no file.
+        EmptyCorpusError: A locale has no utterance of the partition it is wanted for.
+    """
+    if not spec.data:
+        raise InputError(
+            "no labelled utterances are named",
+            where="nlu.data",
+            allowed="folders of LOCALE.jsonl files",
+            hint="`hunmin samples --out FOLDER` makes some (FOLDER/massive), "
+            "`hunmin finetune data` reads other sets",
+        )
+    files = _files(spec.data)
+    named = {*spec.train_locales, *spec.selection_locales, *spec.test_locales}
+    for locale in sorted(named):
+        _check_present(locale, files, spec.data)
+    needs_all = not spec.train_locales or not spec.test_locales
+    wanted = sorted(files) if needs_all else sorted(named)
+    found = {
+        locale: [made for path in files[locale] for made in read_file(path)] for locale in wanted
+    }
+    train, train_locales = _select(found, spec.train_locales, "train", "train_locales")
+    selection = spec.selection_locales or train_locales
+    dev, selection_locales = _select(found, selection, "dev", "selection_locales")
+    test, test_locales = _select(found, spec.test_locales, spec.test_partition, "test_locales")
+    return DataSet(train, dev, test, train_locales, selection_locales, test_locales)
+
+
+def _files(folders: Sequence[Path]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for folder in folders:
+        paths = sorted(folder.glob("*.jsonl"))
+        if not paths:
+            raise MissingInputError(
+                "no LOCALE.jsonl file in this folder",
+                where=folder,
+                allowed="files such as ko-KR.jsonl",
+                hint="name the folder that holds them, such as samples/massive",
+            )
+        for path in paths:
+            found.setdefault(path.stem, []).append(path)
+    return found
+
+
+def _check_present(locale: str, files: Mapping[str, object], folders: Sequence[Path]) -> None:
+    if locale not in files:
+        raise MissingInputError(
+            f"no data for the locale '{locale}'.{suggest(locale, files)}",
+            where=", ".join(map(str, folders)),
+            given=locale,
+            allowed=", ".join(sorted(files)),
+            hint="name a locale that has a file, or add its file",
+        )
+
+
+def _select(
+    found: Mapping[str, list[Utterance]], locales: Sequence[str], partition: str, key: str
+) -> tuple[list[Utterance], tuple[str, ...]]:
+    """Return the utterances of a partition; locales that were not named may have none."""
+    chosen: list[Utterance] = []
+    present: list[str] = []
+    for locale in locales or found:
+        rows = [made for made in found[locale] if made.partition == partition]
+        if not rows and locales:
+            raise _without_partition(locale, found[locale], partition, key)
+        chosen += rows
+        present += [locale] if rows else []
+    if not chosen:
+        every = [made for rows in found.values() for made in rows]
+        raise _without_partition("any locale", every, partition, key)
+    return chosen, tuple(present)
+
+
+def _without_partition(
+    locale: str, rows: Sequence[Utterance], partition: str, key: str
+) -> EmptyCorpusError:
+    return EmptyCorpusError(
+        f"{locale} has no utterance in the partition '{partition}'",
+        where=f"nlu.{key}",
+        given=f"partitions {', '.join(sorted({made.partition for made in rows}))}",
+        allowed=f"at least one utterance with partition: {partition}",
+        hint="leave the locale out, add utterances of this partition, or name another partition "
+        "with nlu.test_partition",
+    )

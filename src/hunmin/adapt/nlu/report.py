@@ -1,0 +1,232 @@
+"""report.json and report.md of a fine-tuned model: scores by locale beside the baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hunmin.adapt.nlu.baselines import fit_constant, fit_linear
+from hunmin.adapt.nlu.data_set import DataSet
+from hunmin.adapt.nlu.scores import NluScores, Prediction, Scores, score
+from hunmin.core.estimates import Estimate
+from hunmin.core.spec import Spec
+from hunmin.core.tables import markdown_table
+from hunmin.core.units import format_count, format_duration
+
+HEADER = (
+    "locale",
+    "utterances",
+    "intent accuracy",
+    "slot F1",
+    "exact match",
+    "intent, linear",
+    "intent, constant",
+)
+NUM_RESAMPLES = 1000
+
+
+class NluReport(Spec):
+    """Scores of a model on the test partition, and how it was made."""
+
+    scores: NluScores
+    """The model's, by locale, their mean, and over all."""
+    zero_shot: Scores | None
+    """Mean over the locales of which no label was seen; None if there is none."""
+    trained: Scores | None
+    """Mean over the locales that were trained on; None if none is tested."""
+    linear: NluScores
+    """Those of a linear model of character n-grams, fitted to the same utterances; no slots."""
+    constant: NluScores
+    """Those of always saying the most frequent intent; no slots."""
+    train_locales: tuple[str, ...]
+    """Locales whose train partition was learnt."""
+    selection_locales: tuple[str, ...]
+    """Locales whose dev partition chose the epoch."""
+    zero_shot_locales: tuple[str, ...]
+    """Tested locales of which no label was seen."""
+    test_partition: str
+    """Partition that was tested."""
+    num_unknown_intents: int
+    """Tested utterances whose intent does not occur in training: always wrong."""
+    num_malformed: int
+    """Outputs that are no parse, of models that write labels as text."""
+    num_truncated: int
+    """Tested utterances that were read only in part."""
+    training: dict[str, int]
+    """What was learnt, and what had to be left out."""
+    parameters: dict[str, int]
+    """Parameters of embeddings, of the rest of the body, and of the heads."""
+    settings: dict[str, object]
+    """The section `nlu`."""
+    epochs: int
+    """Epochs that were trained."""
+    best_epoch: int
+    """The epoch whose weights were kept."""
+    dev: dict[str, float]
+    """Scores of that epoch on the dev partition of the selection locales."""
+    seconds: float
+    """Wall time of training."""
+
+
+def score_all(
+    data: DataSet, predictions: Sequence[Prediction], *, seed: int = 0
+) -> dict[str, NluScores | Scores | None]:
+    """Score predictions of the test utterances, and the baselines.
+
+    Args:
+        data: Utterances; the baselines are fitted to `train`.
+        predictions: One for each of `test`.
+        seed: Of the baseline and of the resamples.
+
+    Returns:
+        Fields of `NluReport`: scores, zero_shot, trained, linear and constant.
+    """
+    linear = fit_linear(data.train, seed=seed).predict(data.test)
+    constant = fit_constant(data.train).predict(data.test)
+    return {
+        "scores": score(data.test, predictions, num_resamples=NUM_RESAMPLES, seed=seed),
+        "zero_shot": _mean_over(data, predictions, data.zero_shot_locales, seed),
+        "trained": _mean_over(data, predictions, data.train_locales, seed),
+        "linear": score(data.test, linear, num_resamples=NUM_RESAMPLES, seed=seed),
+        "constant": score(data.test, constant, num_resamples=NUM_RESAMPLES, seed=seed),
+    }
+
+
+def _mean_over(
+    data: DataSet, predictions: Sequence[Prediction], locales: Sequence[str], seed: int
+) -> Scores | None:
+    chosen = set(locales)
+    pairs = [
+        (made, said)
+        for made, said in zip(data.test, predictions, strict=True)
+        if made.locale in chosen
+    ]
+    if not pairs:
+        return None
+    references, some = zip(*pairs, strict=True)
+    return score(references, some, num_resamples=NUM_RESAMPLES, seed=seed).mean
+
+
+def report_markdown(report: NluReport) -> str:
+    """Return report.md; it links the plot by relative path.
+
+    Args:
+        report: The numbers.
+
+    Returns:
+        Markdown.
+    """
+    rows = [_row("**mean**", report.scores.mean, report.linear.mean, report.constant.mean)]
+    order = sorted(
+        report.scores.locales, key=lambda name: -report.scores.locales[name].exact_match.value
+    )
+    for name in order:
+        shown = f"{name} (trained)" if name in report.train_locales else name
+        parts = (report.scores, report.linear, report.constant)
+        rows.append(_row(shown, *(part.locales[name] for part in parts)))
+    lines = [
+        "# Intents and slots",
+        "",
+        *_headline(report),
+        "",
+        "![Scores by locale](locales.svg)",
+        "",
+        *markdown_table(HEADER, rows),
+        "",
+        "## How to read this",
+        "",
+        *_explanation(report),
+        "",
+        "## What was done",
+        "",
+        *_provenance(report),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _headline(report: NluReport) -> list[str]:
+    parts = [
+        (
+            "Zero-shot",
+            report.zero_shot,
+            len(report.zero_shot_locales),
+            "no label of which was seen",
+        ),
+        ("Trained", report.trained, len(report.train_locales), "that were trained on"),
+    ]
+    return [
+        f"- **{name}**: mean over {number} locales {what}: exact match "
+        f"{_percent(scores.exact_match)}, intent accuracy {_percent(scores.intent_accuracy)}, "
+        f"slot F1 {_percent(scores.slot_f1)}."
+        for name, scores, number, what in parts
+        if scores is not None
+    ]
+
+
+def _row(name: str, scores: Scores, linear: Scores, constant: Scores) -> list[str]:
+    return [
+        name,
+        f"{scores.num_utterances:,}",
+        _percent(scores.intent_accuracy),
+        _percent(scores.slot_f1),
+        _percent(scores.exact_match),
+        f"{100 * linear.intent_accuracy.value:.1f}",
+        f"{100 * constant.intent_accuracy.value:.1f}",
+    ]
+
+
+def _percent(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "-"
+    if estimate.low is None or estimate.high is None:
+        return f"{100 * estimate.value:.1f}"
+    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+
+
+def _explanation(report: NluReport) -> list[str]:
+    lines = [
+        "- Per cent. **Exact match**: the intent is right, every slot is found, and no other is "
+        "predicted. **Slot F1**: a slot is found if its type and its words are right; slots that "
+        "are predicted where there is none count against the model.",
+        "- **Linear**: logistic regression over character n-grams, fitted to the same "
+        "utterances. **Constant**: always the most frequent intent. Neither predicts slots.",
+        "- **[low, high]**: 95 % bootstrap interval over utterances of a locale. It does not cover "
+        "the seed of training.",
+    ]
+    if report.num_unknown_intents:
+        lines.append(
+            f"- {report.num_unknown_intents:,} tested utterances have an intent that does not "
+            "occur in training: no model can be right there."
+        )
+    return lines
+
+
+def _provenance(report: NluReport) -> list[str]:
+    seen = set(report.selection_locales) <= set(report.train_locales)
+    honest = (
+        "no label of another locale had a say"
+        if seen
+        else "labels of these locales chose the model, so their scores are not zero-shot"
+    )
+    training, parameters = report.training, report.parameters
+    counts = ", ".join(f"{name} {format_count(number)}" for name, number in parameters.items())
+    return [
+        f"- Trained on {training.get('utterances', 0):,} utterances of "
+        f"{', '.join(report.train_locales)}; preset {report.settings.get('preset')}.",
+        f"- **Model selection**: epoch {report.best_epoch} of {report.epochs}, by exact match on "
+        f"the dev partition of {', '.join(report.selection_locales)}: {honest}.",
+        f"- Tested on the partition `{report.test_partition}`; predictions lie in `predictions/`, "
+        "the scores can be computed from them again.",
+        f"- Parameters: {counts}.",
+        f"- Left out of training, as two slots would share a tag: "
+        f"{training.get('left_out_two_slots_on_one_tag', 0):,}. Slots whose exact characters no "
+        f"tag can say: {training.get('slots_not_exact', 0):,} of {training.get('slots', 0):,}. "
+        f"Read in part: {training.get('truncated', 0):,} in training, "
+        f"{report.num_truncated:,} in the test.",
+        *(
+            [f"- Outputs that were no parse, counted as wrong: {report.num_malformed:,}."]
+            if report.settings.get("style") == "text"
+            else []
+        ),
+        f"- {format_duration(report.seconds)} of training.",
+    ]
