@@ -23,6 +23,7 @@ from transformers import (
 from hunmin.data.batch import IGNORED_LABEL, PairBatch, TokenBatch, segment_positions
 from hunmin.models.architecture import attention_for, language_model_class
 from hunmin.models.build import model_config
+from hunmin.models.sequences import drop_unread_tables
 from hunmin.models.spec import ModelSpec
 
 VOCABULARY = 96
@@ -118,6 +119,7 @@ def tiny_language_model(name: str) -> PreTrainedModel:
     model: PreTrainedModel = model_class._from_config(
         config, attn_implementation=attention_for(model_class)
     )
+    drop_unread_tables(model)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():

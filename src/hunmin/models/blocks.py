@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from hunmin.core.errors import InputError
 
 
 def transformer_blocks(model: PreTrainedModel) -> list[nn.Module]:
     """Return the modules that its `_no_split_modules` names, in the order of the model.
+
+    A layer whose activations can be recomputed is a block too, if it is not in a named one.
 
     Args:
         model: Any model of transformers.
@@ -20,8 +23,12 @@ def transformer_blocks(model: PreTrainedModel) -> list[nn.Module]:
     """
     names = set(model._no_split_modules or ())
     named = [module for module in model.modules() if type(module).__name__ in names]
-    inner = {id(child) for block in named for child in block.modules() if child is not block}
-    return [b for b in named if id(b) not in inner and not _is_shared(b, model)]
+    layers = [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
+    # RoBERTa-PreLayerNorm names a part of its layers, ELECTRA and DistilBERT name nothing.
+    found = {id(module) for module in [*named, *layers]}
+    blocks = [module for module in model.modules() if id(module) in found]
+    inner = {id(child) for block in blocks for child in block.modules() if child is not block}
+    return [b for b in blocks if id(b) not in inner and not _is_shared(b, model)]
 
 
 def require_blocks(model: PreTrainedModel) -> list[nn.Module]:

@@ -12,6 +12,10 @@ from transformers import GenerationConfig, PreTrainedModel
 from hunmin.core.atomic import explain_disk_full
 from hunmin.core.errors import ArtifactKindError
 from hunmin.core.units import format_count
+from hunmin.data.objectives.base import Layout
+from hunmin.models.architecture import layout_of
+from hunmin.models.build import count_parameters
+from hunmin.models.forward import row_limit
 from hunmin.models.quiet import without_progress_bars
 from hunmin.tokenizer.exact import cutter_files
 
@@ -52,6 +56,8 @@ def save_model(
 ) -> None:
     """Write config.json, model.safetensors, generation_config.json, tokenizer and README.md.
 
+    An encoder does not generate and gets no generation_config.json.
+
     Args:
         model: The model; it is not changed.
         tokenizer_path: Folder with tokenizer.json.
@@ -65,7 +71,8 @@ def save_model(
         DiskFullError: No space is left.
     """
     _copy_tokenizer(tokenizer_path, draft_path)
-    model.generation_config = _generation_config(model)
+    if layout_of(model.config) is not Layout.ALIGNED:
+        model.generation_config = _generation_config(model)
     with explain_disk_full(draft_path), without_progress_bars():
         if write_weights is None:
             model.save_pretrained(draft_path)
@@ -95,7 +102,7 @@ def _write_config(model: PreTrainedModel, draft_path: Path) -> None:
     model.config.dtype = str(model.dtype).removeprefix("torch.")
     model.config.architectures = [type(model).__name__]
     model.config.save_pretrained(draft_path)
-    if model.generation_config is not None:
+    if getattr(model, "generation_config", None) is not None:
         model.generation_config.save_pretrained(draft_path)
 
 
@@ -103,8 +110,9 @@ def _generation_config(model: PreTrainedModel) -> GenerationConfig:
     """Bounded sampling by default: greedy decoding of small models repeats itself."""
     config = model.config
     return GenerationConfig(
-        bos_token_id=config.bos_token_id,
+        bos_token_id=getattr(config, "bos_token_id", None),
         eos_token_id=config.eos_token_id,
+        decoder_start_token_id=getattr(config, "decoder_start_token_id", None),
         pad_token_id=config.pad_token_id
         if config.pad_token_id is not None
         else config.eos_token_id,
@@ -116,34 +124,41 @@ def _generation_config(model: PreTrainedModel) -> GenerationConfig:
 
 
 def _model_card(model: PreTrainedModel, card: ModelCard, *, needs_analyser: bool) -> str:
+    use = _USES[layout_of(model.config)]
     header = [
         "---",
         "library_name: transformers",
-        "pipeline_tag: text-generation",
+        f"pipeline_tag: {use.pipeline_tag}",
         "tags: [hunmin]",
     ]
     if card.languages:
         header.append(f"language: [{', '.join(card.languages)}]")
     if card.license:
         header.append(f"license: {card.license}")
-    rows = {
-        "architecture": type(model).__name__,
-        "parameters": format_count(sum(p.numel() for p in model.parameters())),
-        "vocabulary": model.config.vocab_size,
-        "context in tokens": model.config.max_position_embeddings,
-        "type of weights": str(next(model.parameters()).dtype).removeprefix("torch."),
-        **card.facts,
-    }
+    rows = {**_facts(model), **card.facts}
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     return "\n".join(
         [
             *header,
             f"---\n\n# {card.name}\n\n{card.summary}\n",
             f"| fact | value |\n|---|---|\n{table}\n",
-            f"## Use\n\n{_ANALYSER if needs_analyser else ''}```python\n{_EXAMPLE}```\n",
+            f"## Use\n\n{_ANALYSER if needs_analyser else ''}```python\n{use.example}```\n",
             f"## Limits\n\n{card.limits}\n",
         ]
     )
+
+
+def _facts(model: PreTrainedModel) -> dict[str, object]:
+    counts, context = count_parameters(model.config), row_limit(model)
+    return {
+        "architecture": type(model).__name__,
+        "parameters": format_count(counts.total),
+        "of them embeddings": format_count(counts.embedding),
+        "of them body": format_count(counts.non_embedding),
+        "vocabulary": model.config.vocab_size,
+        **({} if context is None else {"context in tokens": context}),
+        "type of weights": str(next(model.parameters()).dtype).removeprefix("torch."),
+    }
 
 
 _ANALYSER = """\
@@ -151,7 +166,25 @@ This model was trained on text that an analyser cuts before it is encoded (`anal
 does that; stock transformers, as below, encodes whole words, which gives the model other ids.
 
 """
-_EXAMPLE = """\
+
+
+@dataclass(frozen=True)
+class _Use:
+    """How models of a layout are used.
+
+    Args:
+        pipeline_tag: Task of the Hugging Face hub.
+        example: Python code.
+    """
+
+    pipeline_tag: str
+    example: str
+
+
+_USES = {
+    Layout.NEXT_TOKEN: _Use(
+        "text-generation",
+        """\
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 folder = "."
@@ -159,4 +192,31 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForCausalLM.from_pretrained(folder)
 prompt = tokenizer("<|endoftext|>", return_tensors="pt")
 print(tokenizer.decode(model.generate(**prompt)[0], skip_special_tokens=True))
-"""
+""",
+    ),
+    Layout.ALIGNED: _Use(
+        "fill-mask",
+        """\
+from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+folder = "."
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForMaskedLM.from_pretrained(folder)
+ids = tokenizer("<|endoftext|>Turn the <|mask|> on.", return_tensors="pt").input_ids
+place = ids[0].tolist().index(tokenizer.convert_tokens_to_ids("<|mask|>"))
+print([tokenizer.decode(i) for i in model(ids).logits[0, place].topk(5).indices])
+""",
+    ),
+    Layout.SEQUENCE: _Use(
+        "text2text-generation",
+        """\
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+folder = "."
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForSeq2SeqLM.from_pretrained(folder)
+ids = tokenizer("<|endoftext|>Turn the lights on.", return_tensors="pt").input_ids
+print(tokenizer.decode(model.generate(ids)[0], skip_special_tokens=True))
+""",
+    ),
+}

@@ -167,21 +167,23 @@ def _check_batch(layout: Layout, batch: TokenBatch | PairBatch) -> None:
         )
 
 
-def _check_length(model: PreTrainedModel, batch: TokenBatch | PairBatch) -> None:
-    positions = getattr(model.config, "max_position_embeddings", None)
-    length = max(ids.shape[1] for ids in _id_tables(batch))
+def row_limit(model: PreTrainedModel) -> int | None:
+    """Return how many tokens a row may have; None if the model knows distances only."""
+    positions: int | None = getattr(model.config, "max_position_embeddings", None)
     if positions is None or model.config.model_type in RELATIVE_SEQUENCES:
-        return
-    available = positions - first_position(model)
-    if length > available:
+        return None
+    return positions - first_position(model)
+
+
+def _check_length(model: PreTrainedModel, batch: TokenBatch | PairBatch) -> None:
+    tables = [batch.input_ids]
+    if isinstance(batch, PairBatch):
+        tables.append(batch.decoder_input_ids)
+    length, limit = max(table.shape[1] for table in tables), row_limit(model)
+    if limit is not None and length > limit:
         raise ContextLengthError(
             "a row is longer than the model has positions",
             given=f"{length} tokens",
-            allowed=f"up to {available}",
+            allowed=f"up to {limit}",
             hint="lower data.context, or build the model with a larger model.context",
         )
-
-
-def _id_tables(batch: TokenBatch | PairBatch) -> list[Tensor]:
-    pair = [batch.decoder_input_ids] if isinstance(batch, PairBatch) else []
-    return [batch.input_ids, *pair]
