@@ -1,14 +1,11 @@
-"""`hunmin serve`: a model over an OpenAI-compatible API."""
+"""`hunmin serve`: a language model over an OpenAI-compatible API, an NLU model, or both."""
 
 from __future__ import annotations
 
-import json
-import shlex
 from pathlib import Path
 
 import click
 
-from hunmin.cli.engine import open_engine
 from hunmin.core.extras import require
 
 
@@ -27,11 +24,19 @@ from hunmin.core.extras import require
 @click.option("--allow-no-key", is_flag=True, help="Serve other machines without a key.")
 @click.option(
     "--parallel", "num_rows", type=click.IntRange(1, 1024), default=16, show_default=True,
-    metavar="N", help="Texts that are written at the same time; each needs memory.",
+    metavar="N", help="Texts that are written on at the same time; each needs memory.",
 )  # fmt: skip
 @click.option(
     "--queue", "max_waiting", type=click.IntRange(1), default=64, show_default=True, metavar="N",
     help="Refuse requests (status 429) while this many texts wait.",
+)  # fmt: skip
+@click.option(
+    "--nlu", "nlu_folder", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="An NLU model to serve beside the language model in MODEL_FOLDER.",
+)  # fmt: skip
+@click.option(
+    "--workers", "num_workers", type=click.IntRange(1, 256), default=1, show_default=True,
+    metavar="N", help="Requests to an NLU model that are worked on at the same time, a core each.",
 )  # fmt: skip
 def command(
     model_folder: Path,
@@ -42,37 +47,37 @@ def command(
     allow_no_key: bool,
     num_rows: int,
     max_waiting: int,
+    nlu_folder: Path | None,
+    num_workers: int,
 ) -> None:
-    """Serve the model in MODEL_FOLDER over an OpenAI-compatible API until Ctrl-C.
+    """Serve the model in MODEL_FOLDER over HTTP until Ctrl-C.
 
-    MODEL_FOLDER is a model, or the folder of a run.
+    MODEL_FOLDER is a model, or the folder of a run. A language model answers the OpenAI API, an
+    NLU model (exported or trained) POST /v1/nlu; /openapi.json describes both.
 
     \b
     hunmin serve runs/quickstart --port 8000
+    hunmin serve runs/assistant/export
+    hunmin serve runs/quickstart --nlu runs/assistant/export
     """
-    for package in ("fastapi", "uvicorn", "torch", "transformers"):
-        require(package, extra="serve")
-    from hunmin.serving.api import create_app
-    from hunmin.serving.folder import find_model_folder, model_name
+    from hunmin.cli.serve_models import ServeRequest, extra_for, open_app
+
+    for package in ("fastapi", "uvicorn"):
+        require(package, extra=extra_for(model_folder))
     from hunmin.serving.server import Server, address_of, listen, refuse_open_exposure
 
     refuse_open_exposure(host, api_key=api_key, allow_no_key=allow_no_key)
-    find_model_folder(model_folder)
+    wish = ServeRequest.of(
+        model_folder,
+        nlu_folder,
+        name=name,
+        api_key=api_key or None,
+        num_rows=num_rows,
+        max_waiting=max_waiting,
+        num_workers=num_workers,
+    )
     # The port is taken first: a busy one is told before the seconds that loading takes.
-    listener = listen(host, port)
-    with listener, open_engine(model_folder, num_rows=num_rows, max_waiting=max_waiting) as engine:
-        model_id = name or model_name(model_folder)
-        app = create_app(engine, model_id=model_id, api_key=api_key or None)
-        greeting = _greeting(address_of(listener), model_id, has_key=bool(api_key))
+    with listen(host, port) as listener, open_app(wish) as app:
+        greeting = wish.greeting(address_of(listener))
         Server(app, on_ready=lambda: click.echo(greeting, err=True)).serve_until_stopped(listener)
     click.echo("stopped", err=True)
-
-
-def _greeting(url: str, model_id: str, *, has_key: bool) -> str:
-    key = ' -H "Authorization: Bearer $HUNMIN_API_KEY"' if has_key else ""
-    body = json.dumps({"model": model_id, "prompt": "", "max_tokens": 32}, ensure_ascii=False)
-    return (
-        f"serving {model_id} at {url}/v1 (Ctrl-C stops)\n"
-        f"try: curl {url}/v1/completions{key} -H 'Content-Type: application/json'"
-        f" -d {shlex.quote(body)}"
-    )

@@ -1,4 +1,4 @@
-"""The HTTP API: the part of OpenAI's protocol that a language model without chat needs."""
+"""The part of OpenAI's protocol that a language model without chat needs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from fastapi import APIRouter, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-import hunmin
+from hunmin.serving.app import Limits, ServedModel, make_app, not_served
 from hunmin.serving.engine import Engine, Job
 from hunmin.serving.events import Chunk
-from hunmin.serving.guards import Gate, describe_error, install_error_handlers
+from hunmin.serving.guards import describe_error
+from hunmin.serving.nlu.api import NluService
+from hunmin.serving.nlu.api import router as nlu_router
 from hunmin.serving.replies import ChoiceWriter, Reply, ReplyWriter, count_usage, merge_choices
 from hunmin.serving.sequence import Deliver
 from hunmin.serving.spec import SamplingParams
@@ -29,25 +31,21 @@ router = APIRouter()
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What one request may ask for."""
-
-    max_body_bytes: int = 4 * 1024 * 1024
-    max_texts: int = 128
-
-
-@dataclass(frozen=True)
 class Service:
     """What the routes work with."""
 
     engine: Engine
     model_id: str
-    created: int
     limits: Limits
 
 
 def create_app(
-    engine: Engine, *, model_id: str, api_key: str | None = None, limits: Limits | None = None
+    engine: Engine,
+    *,
+    model_id: str,
+    api_key: str | None = None,
+    limits: Limits | None = None,
+    nlu: NluService | None = None,
 ) -> FastAPI:
     """Build the web application.
 
@@ -56,18 +54,18 @@ def create_app(
         model_id: The name under which clients ask for the model.
         api_key: What clients must send as a bearer token; None lets everybody in.
         limits: What one request may ask for; the defaults if None.
+        nlu: An NLU model that is served beside it; the caller closes it.
 
     Returns:
         An ASGI application.
     """
-    limits = limits or Limits()
-    app = FastAPI(
-        title="hunmin", version=hunmin.__version__, docs_url=None, redoc_url=None, openapi_url=None
-    )
-    app.state.service = Service(engine, model_id, int(time.time()), limits)
-    app.include_router(router)
-    app.add_middleware(Gate, api_key=api_key, max_body_bytes=limits.max_body_bytes)
-    install_error_handlers(app)
+    service = Service(engine, model_id, limits or Limits())
+    facts = {"max_model_len": engine.context}
+    models = [ServedModel(model_id, engine, facts), *([nlu.model] if nlu else [])]
+    routers = [router, *([nlu_router] if nlu else [])]
+    app = make_app(models, routers, api_key=api_key, limits=limits)
+    app.state.service = service
+    app.state.nlu = nlu
     return app
 
 
@@ -76,49 +74,9 @@ def _service(request: Request) -> Service:
     return service
 
 
-@router.get("/health")
-async def health(request: Request) -> JSONResponse:
-    """Say whether requests are taken, and how many are under way."""
-    engine = _service(request).engine
-    status = "ok" if engine.is_alive else "closed"
-    body = {"status": status, "running": engine.num_running, "waiting": engine.num_waiting}
-    return JSONResponse(body, 200 if engine.is_alive else 503)
-
-
-@router.get("/version")
-async def version() -> Reply:
-    """Say which version of hunmin answers."""
-    return {"version": hunmin.__version__}
-
-
-@router.get("/v1/models")
-async def list_models(request: Request) -> Reply:
-    """List the one model that is served."""
-    return {"object": "list", "data": [_describe_model(_service(request))]}
-
-
-@router.get("/v1/models/{model_id:path}")
-async def retrieve_model(request: Request, model_id: str) -> Response:
-    """Describe a model."""
-    service = _service(request)
-    _refuse_other_model(service, model_id)
-    return JSONResponse(_describe_model(service))
-
-
-def _describe_model(service: Service) -> Reply:
-    return {
-        "id": service.model_id,
-        "object": "model",
-        "created": service.created,
-        "owned_by": "hunmin",
-        "max_model_len": service.engine.context,
-    }
-
-
 def _refuse_other_model(service: Service, model_id: str | None) -> None:
     if model_id not in (None, service.model_id):
-        problem = f"the model '{model_id}' is not served here; this is '{service.model_id}'"
-        raise HTTPException(404, problem)
+        raise not_served(model_id, [service.model_id])
 
 
 @router.post("/v1/completions")

@@ -125,7 +125,8 @@ async def _answer_invalid(_: Request, error: Exception) -> JSONResponse:
         raise error
     param, problem = _first_problem(error.errors())
     message = f"{param}: {problem}" if param else problem
-    body = error_body(message, "invalid_request_error", param=param, code="invalid_value")
+    code = error.errors()[0].get("ctx", {}).get("code", "invalid_value")
+    body = error_body(message, "invalid_request_error", param=param, code=code)
     return JSONResponse(body, 400)
 
 
@@ -138,7 +139,8 @@ def _first_problem(problems: Sequence[Any]) -> tuple[str | None, str]:
     if place[:1] == ["prompt"] and len(place) > 1:
         # Each of the forms that a prompt may have complains; none of them knows of the others.
         return "prompt", "give a text, a list of texts, token ids, or a list of lists of token ids"
-    return place[0], str(problems[0]["msg"])
+    item = f"item {place[1]}: " if place[1:] and place[1].isdigit() else ""
+    return place[0], item + str(problems[0]["msg"])
 
 
 async def _answer_http_error(_: Request, error: Exception) -> JSONResponse:

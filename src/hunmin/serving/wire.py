@@ -83,6 +83,7 @@ class CompletionRequest(BaseModel):
                 raise invalid(name, problem)
 
 
-def invalid(name: str, problem: str) -> RequestValidationError:
+def invalid(name: str, problem: str, *, code: str = "invalid_value") -> RequestValidationError:
     """Make the error that a wrong value of one field gives."""
-    return RequestValidationError([{"loc": (name,), "msg": problem, "type": "invalid_value"}])
+    told = {"loc": (name,), "msg": problem, "type": "invalid_value", "ctx": {"code": code}}
+    return RequestValidationError([told])

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
+import numpy as np
+
 from hunmin.adapt.nlu.config import NluConfig, read_config
 from hunmin.adapt.nlu.decode import NUM_BEST, Parse, Transitions, decode, read_transitions
 from hunmin.adapt.nlu.encode import EncodedUtterance, UtteranceEncoder, pad_batch
 from hunmin.core.artifact import load_artifact
 from hunmin.core.errors import MissingInputError
+from hunmin.serving.errors import BrokenModelError
 from hunmin.serving.nlu.network import Floats, Network, OnnxNetwork
 
 ONNX_KIND = "nlu-onnx"
@@ -143,8 +146,24 @@ class NluEngine:
         return [parses[row] for row in range(len(texts))]
 
     def logits(self, batch: Sequence[EncodedUtterance]) -> tuple[Floats, Floats]:
-        """Return intent_logits (B, I) and slot_logits (B, T, S) of encoded texts."""
-        return self._network(*pad_batch(batch, self._config.pad_id))
+        """Compute the logits of encoded texts.
+
+        Args:
+            batch: At least one.
+
+        Returns:
+            intent_logits (B, I) and slot_logits (B, T, S).
+
+        Raises:
+            BrokenModelError: They are not numbers.
+        """
+        intents, slots = self._network(*pad_batch(batch, self._config.pad_id))
+        if not np.isfinite(intents).all():
+            raise BrokenModelError(
+                "the model computes values that are not numbers",
+                hint="export it again from a model that was trained without such a loss",
+            )
+        return intents, slots
 
 
 def _network_file(folder: Path, precision: Precision) -> Path:
