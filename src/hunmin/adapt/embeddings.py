@@ -127,7 +127,7 @@ def extend_embeddings(
     _check_rows(rows_before, first_id)
     model.resize_token_embeddings(padded_size(rows_before, num_ids), mean_resizing=False)
     tied = _is_tied(model)
-    for matrix in _vocabulary_parameters(model):
+    for matrix in vocabulary_parameters(model):
         _fill(matrix, mixture, first_id, num_ids, _generator(seed), _spread(model))
     rows_after = model.get_input_embeddings().weight.shape[0]
     return EmbeddingFacts(rows_before, rows_after, num_ids - first_id, tied)
@@ -161,7 +161,7 @@ def _is_tied(model: PreTrainedModel) -> bool:
     return output is not None and output.weight is model.get_input_embeddings().weight
 
 
-def _vocabulary_parameters(model: PreTrainedModel) -> list[nn.Parameter]:
+def vocabulary_parameters(model: PreTrainedModel) -> list[nn.Parameter]:
     """Return every parameter with a row for each id, each once."""
     modules = [model.get_input_embeddings(), model.get_output_embeddings()]
     found = [
