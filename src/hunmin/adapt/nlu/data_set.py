@@ -118,7 +118,7 @@ def _select(
         present += [locale] if rows else []
     if not chosen:
         every = [made for rows in found.values() for made in rows]
-        raise _without_partition("any locale", every, partition, key)
+        raise _without_partition("no locale", every, partition, key)
     return chosen, tuple(present)
 
 
@@ -126,7 +126,8 @@ def _without_partition(
     locale: str, rows: Sequence[Utterance], partition: str, key: str
 ) -> EmptyCorpusError:
     return EmptyCorpusError(
-        f"{locale} has no utterance in the partition '{partition}'",
+        f"{locale} has {'an' if locale == 'no locale' else 'no'} utterance in the partition "
+        f"'{partition}'",
         where=f"nlu.{key}",
         given=f"partitions {', '.join(sorted({made.partition for made in rows}))}",
         allowed=f"at least one utterance with partition: {partition}",

@@ -9,7 +9,8 @@ from typing import Any
 
 from hunmin.adapt.nlu.annotations import CharacterSpan
 from hunmin.adapt.nlu.decode import Parse
-from hunmin.adapt.nlu.scores import Prediction
+from hunmin.adapt.nlu.massive_files import read_file
+from hunmin.adapt.nlu.scores import NluScores, Prediction, score
 from hunmin.adapt.nlu.utterances import Utterance, slots_on_words, word_offsets
 from hunmin.core.atomic import atomic_file
 from hunmin.core.errors import InputError, MissingInputError
@@ -100,3 +101,34 @@ def read_predictions(file: Path) -> list[Prediction]:
                 hint="predict the file again",
             ) from error
     return found
+
+
+def score_files(predictions: Path, data: Path, partition: str = "test") -> NluScores:
+    """Score a folder of predictions.
+
+    Args:
+        predictions: Holds LOCALE.jsonl files, one prediction for each utterance of the partition.
+        data: Holds LOCALE.jsonl files with the labels; locales without predictions do not count.
+        partition: Partition that was predicted.
+
+    Returns:
+        The scores, with the intervals of `scores.score`.
+
+    Raises:
+        MissingInputError: There is no file of predictions, or of data for one.
+        EmptyCorpusError: A locale has no utterance in this partition.
+        InputError: A prediction is missing, malformed or of another utterance.
+    """
+    paths = sorted(predictions.glob("*.jsonl"))
+    if not paths:
+        raise MissingInputError(
+            "no LOCALE.jsonl file of predictions in this folder",
+            where=predictions,
+            hint="name the folder predictions of a trained model",
+        )
+    references: list[Utterance] = []
+    said: list[Prediction] = []
+    for path in paths:
+        references += read_file(data / path.name, partitions=[partition])
+        said += read_predictions(path)
+    return score(references, said)

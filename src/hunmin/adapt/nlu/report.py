@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from hunmin.adapt.nlu.baselines import fit_constant, fit_linear
 from hunmin.adapt.nlu.data_set import DataSet
-from hunmin.adapt.nlu.scores import NluScores, Prediction, Scores, score
-from hunmin.core.estimates import Estimate
+from hunmin.adapt.nlu.score_table import percent
+from hunmin.adapt.nlu.scores import NUM_RESAMPLES, NluScores, Prediction, Scores, score
 from hunmin.core.spec import Spec
 from hunmin.core.tables import markdown_table
 from hunmin.core.units import format_count, format_duration
@@ -21,7 +21,6 @@ HEADER = (
     "intent, linear",
     "intent, constant",
 )
-NUM_RESAMPLES = 1000
 
 
 class NluReport(Spec):
@@ -75,7 +74,7 @@ def score_all(
     Args:
         data: Utterances; the baselines are fitted to `train`.
         predictions: One for each of `test`.
-        seed: Of the baseline and of the resamples.
+        seed: Of the linear baseline.
 
     Returns:
         Fields of `NluReport`: scores, zero_shot, trained, linear and constant.
@@ -83,16 +82,16 @@ def score_all(
     linear = fit_linear(data.train, seed=seed).predict(data.test)
     constant = fit_constant(data.train).predict(data.test)
     return {
-        "scores": score(data.test, predictions, num_resamples=NUM_RESAMPLES, seed=seed),
-        "zero_shot": _mean_over(data, predictions, data.zero_shot_locales, seed),
-        "trained": _mean_over(data, predictions, data.train_locales, seed),
-        "linear": score(data.test, linear, num_resamples=NUM_RESAMPLES, seed=seed),
-        "constant": score(data.test, constant, num_resamples=NUM_RESAMPLES, seed=seed),
+        "scores": score(data.test, predictions, num_resamples=NUM_RESAMPLES),
+        "zero_shot": _mean_over(data, predictions, data.zero_shot_locales),
+        "trained": _mean_over(data, predictions, data.train_locales),
+        "linear": score(data.test, linear, num_resamples=NUM_RESAMPLES),
+        "constant": score(data.test, constant, num_resamples=NUM_RESAMPLES),
     }
 
 
 def _mean_over(
-    data: DataSet, predictions: Sequence[Prediction], locales: Sequence[str], seed: int
+    data: DataSet, predictions: Sequence[Prediction], locales: Sequence[str]
 ) -> Scores | None:
     chosen = set(locales)
     pairs = [
@@ -103,7 +102,7 @@ def _mean_over(
     if not pairs:
         return None
     references, some = zip(*pairs, strict=True)
-    return score(references, some, num_resamples=NUM_RESAMPLES, seed=seed).mean
+    return score(references, some, num_resamples=NUM_RESAMPLES).mean
 
 
 def report_markdown(report: NluReport) -> str:
@@ -156,8 +155,8 @@ def _headline(report: NluReport) -> list[str]:
     ]
     return [
         f"- **{name}**: mean over {number} locales {what}: exact match "
-        f"{_percent(scores.exact_match)}, intent accuracy {_percent(scores.intent_accuracy)}, "
-        f"slot F1 {_percent(scores.slot_f1)}."
+        f"{percent(scores.exact_match)}, intent accuracy {percent(scores.intent_accuracy)}, "
+        f"slot F1 {percent(scores.slot_f1)}."
         for name, scores, number, what in parts
         if scores is not None
     ]
@@ -167,20 +166,12 @@ def _row(name: str, scores: Scores, linear: Scores, constant: Scores) -> list[st
     return [
         name,
         f"{scores.num_utterances:,}",
-        _percent(scores.intent_accuracy),
-        _percent(scores.slot_f1),
-        _percent(scores.exact_match),
+        percent(scores.intent_accuracy),
+        percent(scores.slot_f1),
+        percent(scores.exact_match),
         f"{100 * linear.intent_accuracy.value:.1f}",
         f"{100 * constant.intent_accuracy.value:.1f}",
     ]
-
-
-def _percent(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "-"
-    if estimate.low is None or estimate.high is None:
-        return f"{100 * estimate.value:.1f}"
-    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
 def _explanation(report: NluReport) -> list[str]:

@@ -1,0 +1,26 @@
+"""`hunmin finetune`: a pretrained model learns a task from labelled examples."""
+
+from __future__ import annotations
+
+import click
+
+from hunmin.cli.finetune_data import command as data_command
+from hunmin.cli.finetune_nlu import command as nlu_command
+from hunmin.cli.finetune_score import command as score_command
+
+
+@click.group("finetune")
+def command() -> None:
+    """Teach a pretrained model intents and slots from labelled utterances.
+
+    \b
+    hunmin samples --languages en,ko,de --out samples        labelled utterances to try it with
+    hunmin finetune nlu runs/student/model --data samples/massive --train en --out nlu
+    hunmin finetune score nlu/predictions --data samples/massive
+    hunmin finetune data xsid ../xsid --out xsid             read another data set
+    """
+
+
+command.add_command(nlu_command)
+command.add_command(score_command)
+command.add_command(data_command)
