@@ -20,7 +20,15 @@ from hunmin.data.batch import PairBatch, TokenBatch
 from hunmin.data.objectives.base import Layout
 from hunmin.models.architecture import LAYOUT_NAMES, layout_of
 from hunmin.models.attention import PACKED_ATTENTION, PLAN_ARGUMENT
-from hunmin.models.packing import cross_mask, dense_mask, document_mask, plan_packing
+from hunmin.models.packing import (
+    PackingPlan,
+    cross_mask,
+    dense_mask,
+    document_mask,
+    plan_cross,
+    plan_documents,
+    plan_packing,
+)
 from hunmin.models.precision import compute_dtype
 from hunmin.models.unpacking import unpacked_encoder_states, unpacked_sequence_states
 
@@ -99,11 +107,27 @@ def _encoder_states(model: PreTrainedModel, batch: TokenBatch) -> Tensor:
 
 
 def _bidirectional_arguments(model: PreTrainedModel, segment_ids: Tensor) -> dict[str, Any]:
-    mask = document_mask(segment_ids)
-    if "sliding_attention" not in (getattr(model.config, "layer_types", None) or ()):
-        return {"attention_mask": mask}
-    near = document_mask(segment_ids, model.config.sliding_window)
-    return {"attention_mask": {"full_attention": mask, "sliding_attention": near}}
+    window = model.config.sliding_window if "sliding_attention" in _layer_types(model) else None
+    if not _takes_plans(model):
+        mask = document_mask(segment_ids)
+        near_mask = None if window is None else document_mask(segment_ids, window)
+        return {"attention_mask": _masks(window, mask, near_mask)}
+    dtype = compute_dtype(next(model.parameters()))
+    near = None if window is None else plan_documents(segment_ids, dtype, window)
+    plan = PackingPlan(plan_documents(segment_ids, dtype).blocks, near=near)
+    unread = _placeholder(segment_ids)
+    return {"attention_mask": _masks(window, unread, unread), PLAN_ARGUMENT: plan}
+
+
+def _masks(window: int | None, full: Tensor | None, near: Tensor | None) -> Any:
+    """Return masks as ModernBERT wants them, or the only one."""
+    if window is None:
+        return full
+    return {"full_attention": full, "sliding_attention": near}
+
+
+def _layer_types(model: PreTrainedModel) -> list[str]:
+    return getattr(model.config, "layer_types", None) or []
 
 
 def _sequence_states(model: PreTrainedModel, batch: PairBatch) -> Tensor:
@@ -112,17 +136,33 @@ def _sequence_states(model: PreTrainedModel, batch: PairBatch) -> Tensor:
     encoder, decoder = model.get_encoder(), model.get_decoder()
     with _placed(encoder, batch.position_ids), _placed(decoder, batch.decoder_position_ids):
         read = encoder(
-            input_ids=batch.input_ids, attention_mask=document_mask(batch.segment_ids)
+            input_ids=batch.input_ids, **_bidirectional_arguments(model, batch.segment_ids)
         ).last_hidden_state
         output = decoder(
             input_ids=batch.decoder_input_ids,
-            attention_mask=dense_mask(batch.decoder_segment_ids),
             encoder_hidden_states=read,
-            encoder_attention_mask=cross_mask(batch.decoder_segment_ids, batch.segment_ids),
             use_cache=False,
+            **_reading_arguments(model, batch),
         )
     hidden: Tensor = output.last_hidden_state
     return hidden
+
+
+def _reading_arguments(model: PreTrainedModel, batch: PairBatch) -> dict[str, Any]:
+    said, read = batch.decoder_segment_ids, batch.segment_ids
+    if not _takes_plans(model):
+        return {
+            "attention_mask": dense_mask(said),
+            "encoder_attention_mask": cross_mask(said, read),
+        }
+    dtype = compute_dtype(next(model.parameters()))
+    cross = plan_cross(said, read, dtype)
+    placeholder = _placeholder(said)
+    return {
+        "attention_mask": placeholder,
+        "encoder_attention_mask": placeholder,
+        PLAN_ARGUMENT: PackingPlan(plan_packing(said, dtype).blocks, cross=cross),
+    }
 
 
 @contextlib.contextmanager
@@ -144,12 +184,22 @@ def _placed(stack: nn.Module, position_ids: Tensor) -> Iterator[None]:
 
 
 def _causal_arguments(model: PreTrainedModel, batch: TokenBatch) -> dict[str, Any]:
-    if model.config._attn_implementation != PACKED_ATTENTION or _has_dropout(model):
+    if not _takes_plans(model):
         return {"attention_mask": dense_mask(batch.segment_ids)}
     plan = plan_packing(batch.segment_ids, compute_dtype(next(model.parameters())))
-    # A ready 4-D mask keeps transformers from building one; with a plan nobody reads it.
-    placeholder = torch.empty(1, 1, 1, 1, dtype=torch.bool, device=batch.input_ids.device)
-    return {"attention_mask": placeholder, PLAN_ARGUMENT: plan}
+    return {"attention_mask": _placeholder(batch.segment_ids), PLAN_ARGUMENT: plan}
+
+
+def _takes_plans(model: PreTrainedModel) -> bool:
+    """Whether attention is ours, and nothing in it that blocks of queries cannot do."""
+    is_ours = model.config._attn_implementation == PACKED_ATTENTION
+    is_plain = model.config.model_type not in RELATIVE_SEQUENCES
+    return is_ours and is_plain and not _has_dropout(model)
+
+
+def _placeholder(ids: Tensor) -> Tensor:
+    """A ready 4-D mask keeps transformers from building one; with a plan nobody reads it."""
+    return torch.empty(1, 1, 1, 1, dtype=torch.bool, device=ids.device)
 
 
 def _has_dropout(model: PreTrainedModel) -> bool:

@@ -53,16 +53,20 @@ def sequence_config(spec: ModelSpec, positions: int, common: dict[str, Any]) -> 
 
 
 def drop_unread_tables(model: PreTrainedModel) -> None:
-    """Let the table `shared` of an untied BART be that of the encoder, in place.
+    """Take the table `shared` out of an untied BART, in place; no forward pass reads it there.
 
-    transformers keeps it as a table of its own there, which no forward pass reads.
+    The name then means the table of the encoder, without being a second name in the state dict.
 
     Args:
         model: Any model.
+
+    Note:
+        transformers fills `shared` at random when it loads the folder, and says so.
     """
     if unread_tables(model):
         body: Any = model.model
-        body.shared = body.encoder.embed_tokens
+        del body.shared
+        object.__setattr__(body, "shared", body.encoder.embed_tokens)
 
 
 def unread_tables(model: PreTrainedModel) -> set[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -21,11 +23,13 @@ from transformers import BertConfig, MobileBertConfig, PreTrainedConfig, ViTConf
 from hunmin.core.errors import ContextLengthError, InputError
 from hunmin.data.batch import PairBatch, TokenBatch
 from hunmin.data.objectives.base import Layout
+from hunmin.models import attention
 from hunmin.models.architecture import language_model_class, layout_of
 from hunmin.models.build import model_config
 from hunmin.models.forward import hidden_states
 from hunmin.models.loss import language_model_loss
 from hunmin.models.objective import LanguageModelObjective
+from hunmin.models.optimize import optimize_model
 from hunmin.models.outputs import output_features, output_projection, output_width
 from hunmin.models.spec import ModelSpec
 
@@ -56,6 +60,33 @@ def test_loss_and_gradients_of_packed_rows_equal_those_of_separate_documents(nam
     scale = max(float(gradient.abs().max()) for gradient in expected.values())
     for key, gradient in expected.items():
         torch.testing.assert_close(found[key], gradient, rtol=1e-4, atol=1e-6 * scale, msg=key)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(TINY) - {"deberta", "m2m", "mbart-untied", "t5-untied"})
+)
+def test_faster_layers_give_the_same_loss_and_gradients(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, batch = TINY[name], batch_for(name)
+    in_blocks = Mock(wraps=attention.attend_in_blocks)
+    monkeypatch.setattr(attention, "attend_in_blocks", in_blocks)
+    model.zero_grad()
+    expected = language_model_loss(model, batch)
+    expected.backward()
+    faster = optimize_model(copy.deepcopy(model))
+    names = faster.state_dict().keys()
+    faster.zero_grad()
+    loss = language_model_loss(faster, batch)
+    loss.backward()
+    layers = {"t5": 0, "mbart": 4, "bart": 4}.get(name, 2)
+    assert in_blocks.call_count == layers
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert names == model.state_dict().keys()
+    scale = max(float(p.grad.abs().max()) for p in model.parameters() if p.grad is not None)
+    for (key, ours), theirs in zip(faster.named_parameters(), model.parameters(), strict=True):
+        assert ours.grad is not None
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-6 * scale, msg=key)
 
 
 @pytest.mark.parametrize("name", TINY)

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.batches import packed_batch
+from tests.support.language_models import segments
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -15,7 +16,16 @@ from hunmin.models.attention import PACKED_ATTENTION, attend_in_blocks
 from hunmin.models.build import build_model, model_config
 from hunmin.models.forward import hidden_states
 from hunmin.models.optimize import optimize_model
-from hunmin.models.packing import QUERIES_PER_BLOCK, dense_mask, document_starts, plan_packing
+from hunmin.models.packing import (
+    QUERIES_PER_BLOCK,
+    cross_mask,
+    dense_mask,
+    document_mask,
+    document_starts,
+    plan_cross,
+    plan_documents,
+    plan_packing,
+)
 from hunmin.models.spec import ModelSpec
 
 SPECS = {
@@ -123,6 +133,54 @@ def test_blocks_equal_dense_attention(
         strict=True,
     ):
         torch.testing.assert_close(gradient, wanted)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    read=st.lists(st.integers(1, 90), min_size=1, max_size=5),
+    said=st.lists(st.integers(1, 40), min_size=5, max_size=5),
+    window=st.none() | st.integers(1, 80),
+    crosses=st.booleans(),
+)
+def test_blocks_in_both_directions_equal_dense_attention(
+    read: list[int], said: list[int], window: int | None, crosses: bool
+) -> None:
+    torch.manual_seed(sum(read))
+    keys = segments([read, read[::-1]], sum(read) + 7)
+    queries = segments([said[: len(read)], said[: len(read)][::-1]], 210) if crosses else keys
+    mask = cross_mask(queries, keys) if crosses else document_mask(keys, window)
+    plan = (
+        plan_cross(queries, keys, torch.float64)
+        if crosses
+        else plan_documents(keys, torch.float64, window)
+    )
+    query = torch.randn(2, 2, queries.shape[1], 8, dtype=torch.float64, requires_grad=True)
+    key, value = torch.randn(2, 2, 2, keys.shape[1], 8, dtype=torch.float64).unbind()
+    inputs = (query, key.requires_grad_(), value.requires_grad_())
+    everything = torch.ones(1, dtype=torch.bool)
+    expected = reference(*inputs, everything if mask is None else mask, 0.3)
+    ours = attend_in_blocks(*inputs, plan, 0.3)
+    above = torch.randn_like(ours) * (queries >= 0)[..., None, None]
+    torch.testing.assert_close(ours * (above != 0), expected * (above != 0))
+    for gradient, wanted in zip(
+        torch.autograd.grad(ours, inputs, above),
+        torch.autograd.grad(expected, inputs, above),
+        strict=True,
+    ):
+        torch.testing.assert_close(gradient, wanted)
+
+
+def test_blocks_of_an_encoder_see_their_documents_only() -> None:
+    keys = segments([[16] * 16], 256)
+    blocks = plan_documents(keys, torch.float32).blocks
+    assert [(b.first_key, b.stop_key) for b in blocks] == [
+        (0, 64),
+        (64, 128),
+        (128, 192),
+        (192, 256),
+    ]
+    near = plan_documents(segments([[256]], 256), torch.float32, window=16).blocks
+    assert [(b.first_key, b.stop_key) for b in near] == [(0, 80), (48, 144), (112, 208), (176, 256)]
 
 
 def test_dropout_falls_back_to_the_dense_mask() -> None:
