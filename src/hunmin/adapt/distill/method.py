@@ -112,13 +112,15 @@ class Distillation:
         teacher = None if self.spec.cache is not None else self._load(device)
         rows = [int(output_projection(model)[0].shape[0]), load_tokenizer(job.tokenizer.path).size]
         rows += [] if teacher is None else [teacher.vocabulary]
-        return DistillationObjective(
+        objective = DistillationObjective(
             model,
             teacher,
             self.spec.losses,
             size=min(rows),
             chunk_places=job.train.loss_chunk_tokens,
         )
+        _refuse_projections(objective, model)
+        return objective
 
     def batches(self, loader: Any, job: TrainJob) -> Any:
         """Return the loader, or with `cache` one whose batches carry the teacher's answers.
@@ -186,6 +188,20 @@ class Distillation:
                 given=f"{dist.get_world_size()} processes",
                 allowed="one process, or on_policy: 0",
             )
+
+
+def _refuse_projections(objective: DistillationObjective, model: PreTrainedModel) -> None:
+    """The training loop trains and saves the parameters of the model alone."""
+    if len(objective.projections):
+        raise InputError(
+            "hidden states of different widths need a matrix that is learned beside the student, "
+            "which the training loop does not do",
+            where="student.losses.hidden",
+            given=f"width {model.config.hidden_size}, teacher "
+            f"{next(objective.projections.parameters()).shape[0]}",
+            allowed="a student as wide as its teacher, or hidden: 0",
+            hint="use losses.relations, which compares models of any width",
+        )
 
 
 def _check_tokenizer(folder: Path, tokenizer: TextTokenizer) -> None:

@@ -199,7 +199,12 @@ class _Activations:
         own, wanted = self._widths
         if own == wanted:
             return []
-        return [nn.Linear(own, wanted, bias=False) for _ in range(self.num_hidden)]
+        # The same numbers on every rank, whatever was drawn before.
+        generator = torch.Generator().manual_seed(0)
+        projections = [nn.Linear(own, wanted, bias=False) for _ in range(self.num_hidden)]
+        for projection in projections:
+            nn.init.normal_(projection.weight, std=own**-0.5, generator=generator)
+        return list(projections)
 
     def split(
         self, student: list[Tensor], teacher: list[Tensor], shape: torch.Size

@@ -57,7 +57,8 @@ def loader(tokenizer_and_tokens: tuple[Artifact, Artifact]) -> TokenLoader:
 def make_job(tokenizer_and_tokens, teacher_folder, tmp_path: Path):
     def make(name: str = "run", *, teacher: Artifact | Path = teacher_folder, **spec) -> TrainJob:
         student = DistillSpec.model_validate({"initialization": "scratch", **spec})
-        job = jobs.tiny_job(tokenizer_and_tokens, tmp_path / name)
+        short = {"duration": "4 steps", "evaluate_every": None, "checkpoint_every": None}
+        job = jobs.tiny_job(tokenizer_and_tokens, tmp_path / name, **short)
         return replace(job, method=Distillation(student, teacher))
 
     return make
