@@ -180,3 +180,22 @@ def test_real_paragraphs_by_page_and_number(
         "no sentence in the pivot language",
         "key occurs again",
     }
+
+
+def test_lines_of_pairs_count_for_nobody(tmp_path: Path) -> None:
+    """A sentence beside its translations is no notice, neither here nor in other texts."""
+    texts = {tag: f"{tag} hello\n{tag} goodbye\n" for tag in ("en", "de", "fr", "ko")}
+    pairs = write(tmp_path, **texts)
+    (tmp_path / "prose.txt").write_text("en hello\nSomething else follows.\n", "utf-8")
+    prose = {"kind": "files", "name": "prose", "paths": [str(tmp_path / "prose.txt")]}
+    spec = CorpusSpec.model_validate(
+        {
+            "sources": [pairs, prose],
+            "deduplicate": {"lines": {"max_documents": 2}},
+            "validation_fraction": 0,
+        }
+    )
+    artifact = build_corpus(spec, tmp_path / "out")
+    texts_kept = [t for b in read_documents(artifact, "train") for t in b["text"].to_pylist()]
+    assert "en hello\nSomething else follows." in texts_kept
+    assert sum("en hello" in text for text in texts_kept) == 4
