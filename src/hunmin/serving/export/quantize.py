@@ -67,7 +67,8 @@ def _last_products(graph: Any) -> list[str]:
         node = makers[output]
         while node.op_type not in ("MatMul", "Gemm"):
             node = next(makers[name] for name in node.input if name in makers)
-        found.append(node.name)
+        # The tool makes a Gemm a MatMul of this name before it looks for names.
+        found += [node.name, f"{node.name}_MatMul"]
     return found
 
 
