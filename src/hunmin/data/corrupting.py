@@ -71,8 +71,8 @@ class CorruptingLoader(WindowLoader[Batch]):
         """Tokens in a row of the encoder and of the decoder, the same for all batches of the run.
 
         Note:
-            What the first samples of the split need, in multiples of 16, at most the context: they
-            are a fair sample, since samples are drawn in random order.
+            What 99 of 100 among the first samples of the split need, in multiples of 16, at most
+            the context. They are a fair sample, since samples are drawn in random order.
         """
         count = max(_FEWEST_PROBES, _PROBED_TOKENS // self._spec.context)
         return fit_shape(self._pairs(np.arange(count)), self._spec.context)

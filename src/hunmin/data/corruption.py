@@ -17,7 +17,7 @@ from hunmin.data.objectives.build import choose_objectives, find_language_ids, m
 from hunmin.data.objectives.denoising import TextInfilling
 from hunmin.data.objectives.mixture import ObjectiveMixture
 from hunmin.data.objectives.ragged import Bools, Documents, Ragged
-from hunmin.data.objectives.sentences import SentenceTable
+from hunmin.data.objectives.sentences import sentence_table
 from hunmin.data.objectives.spec import DeshuffleSpec, InfillSpec, ObjectiveSpec
 from hunmin.data.permutation import Int64s
 from hunmin.data.spec import DataSpec
@@ -124,7 +124,7 @@ class Corruptor:
         )
         self._stride = spec.context + 1
         shuffles = any(_needs_sentences(objective) for objective in self.specs)
-        self._sentences = SentenceTable(tokenizer) if shuffles else None
+        self._sentences = sentence_table(tokenizer) if shuffles else None
         self._languages = _languages(self.specs, spec, tokenizer, groups)
 
     def corrupt(

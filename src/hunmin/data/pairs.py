@@ -24,6 +24,8 @@ from hunmin.data.objectives.ragged import Bools, Ragged, join, single
 from hunmin.data.permutation import Int64s
 
 _WIDTH_MULTIPLE = 16
+# One long row must not make all others pay for it.
+_FITTING_SHARE = 0.99
 
 
 class PairShape(NamedTuple):
@@ -87,24 +89,18 @@ def pair_up(part: CorruptedRows, windows: Int64s, boundary_id: int) -> Pairs:
 
 
 def fit_shape(parts: Sequence[Pairs], context: int) -> PairShape:
-    """Return the smallest shape that holds all rows.
+    """Return the smallest shape that holds nearly all rows.
 
     Args:
-        parts: Pairs of many rows.
+        parts: Pairs of many rows, one part for each objective.
         context: Most tokens in a row.
 
     Returns:
-        Multiples of 16, or the context if that is less.
+        Multiples of 16, or the context if that is less. 99 of 100 rows of each objective fit.
     """
-    widths = []
-    for sides in ([part.read for part in parts], [part.given for part in parts]):
-        totals = [
-            np.bincount(part.rows, side.lengths).max(initial=1)
-            for part, side in zip(parts, sides, strict=True)
-        ]
-        longest = int(max(totals, default=1))
-        widths.append(min(-(-longest // _WIDTH_MULTIPLE) * _WIDTH_MULTIPLE, context))
-    return PairShape(*widths)
+    encoder = [_width(part.rows, part.read) for part in parts]
+    decoder = [_width(part.rows, part.given) for part in parts]
+    return PairShape(*(min(max(widths, default=1), context) for widths in (encoder, decoder)))
 
 
 def pack_pairs(
@@ -129,7 +125,8 @@ def pack_pairs(
 
     Note:
         Where the documents of a row do not fit, the last ones are left out; of a single document
-        the end is. With the shape of `fit_shape` few are.
+        the end is. With the shape of `fit_shape` that was none of the tokens for AlexaTM's mixture,
+        up to 6 in a thousand for prefixes.
     """
     encoder = np.full((3, num_rows, shape.encoder), PADDING_SEGMENT, dtype=np.int64)
     decoder = np.full((3, num_rows, shape.decoder), PADDING_SEGMENT, dtype=np.int64)
@@ -151,6 +148,14 @@ def pack_pairs(
         values = np.stack([part.given.tokens, segments, part.said.tokens])
         decoder.reshape(3, -1)[:, slots] = values[:, chosen]
     return _batch(encoder, decoder)
+
+
+def _width(row_numbers: Int64s, documents: Ragged) -> int:
+    """Tokens that nearly all rows fit into."""
+    firsts = np.unique(row_numbers, return_index=True)[1]
+    totals = np.diff(documents.offsets[:-1][firsts], append=documents.offsets[-1])
+    common = int(np.quantile(totals, _FITTING_SHARE, method="higher")) if len(totals) else 1
+    return -(-common // _WIDTH_MULTIPLE) * _WIDTH_MULTIPLE
 
 
 def _starts(rows: Ragged, firsts: Int64s) -> Int64s:

@@ -1,6 +1,7 @@
 """Tokenizers: train them, load them, look at what they do to a text.
 
 spec.py      what a recipe may say about a tokenizer
+reserved.py  special tokens kept free for objectives, languages and tags
 sample.py    which text a tokenizer is trained on, fair to small languages
 train.py     documents -> tokenizer artifact (a Hugging Face folder)
 methods/     how each kind is trained

@@ -128,6 +128,24 @@ def test_each_sample_is_masked_anew(
     assert len(torch.unique(batch.labels[same] != -100, dim=0)) == int(same.sum())
 
 
+def test_each_document_of_a_row_is_masked_on_its_own(
+    reserved_tokens: Artifact, reserved_tokenizer: TextTokenizer
+) -> None:
+    """The same document several times in a row, as in a group smaller than the context."""
+    spec = DataSpec(context=700, weights={"sw": 1, "ko": 0, "en": 0, "th": 0})
+    loader = make_loader(reserved_tokens, spec, reserved_tokenizer, Layout.ALIGNED, batch_size=1)
+    batch = loader.batch(0)
+    assert isinstance(batch, TokenBatch)
+    texts, masks = [], set()
+    for segment in range(1, int(batch.segment_ids.max())):
+        mine = batch.segment_ids[0] == segment
+        labels, inputs = batch.labels[0][mine], batch.input_ids[0][mine]
+        texts.append(tuple(torch.where(labels == -100, inputs, labels).tolist()))
+        masks.add(tuple(labels.tolist()))
+    assert len(texts) > 2 * len(set(texts))
+    assert len(masks) == len(texts)
+
+
 def test_a_decoder_without_objectives_reads_plain_rows(
     reserved_tokens: Artifact, reserved_tokenizer: TextTokenizer
 ) -> None:

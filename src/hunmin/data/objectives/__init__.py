@@ -9,6 +9,9 @@ ordering.py      shuffled tokens, shuffled sentences
 denoising.py     text infilling: BART, mBART, AlexaTM
 continuation.py  causal and prefix language modelling, continuation after a marker
 mixture.py       several objectives by weight
+sentences.py     where sentences begin, told from tokens
+spec.py          what a recipe may say about them
+build.py         from what it says to the objectives
 
 Documents -> [ObjectiveMixture -> choice per document ->] Objective -> Corrupted(inputs, targets)
 """

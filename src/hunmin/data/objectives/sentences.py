@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import numpy as np
@@ -53,3 +54,9 @@ class SentenceTable:
         ends = self._ends[before] & self._begins_with_space[after]
         starts[1:] = self._ends_at_once[before] | ends
         return starts
+
+
+@functools.lru_cache(maxsize=1)
+def sentence_table(tokenizer: TextTokenizer) -> SentenceTable:
+    """Return the table of a tokenizer; the last one is kept, as loaders of one run share it."""
+    return SentenceTable(tokenizer)

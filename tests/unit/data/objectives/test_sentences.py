@@ -1,4 +1,4 @@
-"""Sentences are told from tokens: by marks in every script, before spaces where there are spaces."""
+"""Sentences are told from tokens: by marks in every script, before spaces where it has them."""
 
 from __future__ import annotations
 
