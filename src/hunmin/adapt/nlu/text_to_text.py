@@ -1,0 +1,431 @@
+"""Models that write intents and slots as text: encoder–decoders and decoders.
+
+Annotate: wake me at nine am ─> Other Other Other time time alarm_set
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from transformers import GenerationConfig, PreTrainedModel
+
+from hunmin.adapt.nlu.body import context_of, with_dropout
+from hunmin.adapt.nlu.data_set import read_data
+from hunmin.adapt.nlu.decode import Parse
+from hunmin.adapt.nlu.encode import Integers, open_tokenizer
+from hunmin.adapt.nlu.examples import IGNORED, frame_of, label_config
+from hunmin.adapt.nlu.finetune import (
+    known_artifacts,
+    make_report,
+    report_facts,
+    run_identity,
+    write_report,
+)
+from hunmin.adapt.nlu.fit import METRICS_FILE, Fit
+from hunmin.adapt.nlu.joint_task import dev_scores, predictions_of
+from hunmin.adapt.nlu.spec import NluSpec
+from hunmin.adapt.nlu.text_labels import (
+    OUTSIDE_LABEL,
+    TextConfig,
+    prompt_of,
+    read_output,
+    read_text_config,
+    target_of,
+)
+from hunmin.adapt.nlu.utterances import Utterance
+from hunmin.core.artifact import Artifact, check_output, load_artifact, write_artifact
+from hunmin.core.atomic import explain_disk_full
+from hunmin.core.environment import available_cores
+from hunmin.core.errors import InputError
+from hunmin.core.figures import check_plotting
+from hunmin.data.objectives.base import Layout
+from hunmin.models.architecture import layout_of
+from hunmin.models.devices import pick_device
+from hunmin.models.export import TOKENIZER_FILES
+from hunmin.models.load import load_unchanged
+from hunmin.models.quiet import without_progress_bars
+from hunmin.tokenizer.exact import cutter_files
+
+TEXT_MODEL_KIND = "nlu-text-model"
+_SEPARATOR = "\n"
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """A model that writes labels.
+
+    Args:
+        network: An encoder–decoder or a decoder.
+        config: Its labels.
+        tokenizer: Its tokenizer.
+    """
+
+    network: PreTrainedModel
+    config: TextConfig
+    tokenizer: Tokenizer
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether it is an encoder–decoder."""
+        return layout_of(self.network.config) is Layout.SEQUENCE
+
+    def prompts(self, texts: Sequence[str], locales: Sequence[str]) -> list[list[int]]:
+        """Return the ids of prompts, at most `max_tokens` each."""
+        config = self.config
+        asked = [
+            prompt_of(text, locale, config.text_form)
+            for text, locale in zip(texts, locales, strict=True)
+        ]
+        end = "" if self.is_sequence else _SEPARATOR
+        rows = [self.tokenizer.encode(one + end, add_special_tokens=False).ids for one in asked]
+        room = config.max_tokens - len(config.prefix_ids) - len(config.suffix_ids)
+        suffix = config.suffix_ids if self.is_sequence else ()
+        return [[*config.prefix_ids, *row[:room], *suffix] for row in rows]
+
+    def parse(self, texts: Sequence[str], locales: Sequence[str] | str = "") -> list[Parse | None]:
+        """Find intent and slots of texts.
+
+        Args:
+            texts: None empty.
+            locales: The locale of each, or of all.
+
+        Returns:
+            One parse for each; None where the output is none.
+
+        Raises:
+            InputError: A text is empty.
+        """
+        if isinstance(locales, str):
+            locales = [locales] * len(texts)
+        prompts = self.prompts(texts, locales)
+        parses: list[Parse | None] = [None] * len(texts)
+        order = sorted(range(len(texts)), key=lambda row: -len(prompts[row]))
+        for start in range(0, len(order), _BATCH):
+            rows = order[start : start + _BATCH]
+            most = max(len(texts[row].split()) if locales[row] else len(texts[row]) for row in rows)
+            written = self._write([prompts[row] for row in rows], self._room(most))
+            for row, (output, score) in zip(rows, written, strict=True):
+                parses[row] = read_output(output, texts[row], locales[row], self.config, score)
+        return parses
+
+    def _room(self, num_words: int) -> int:
+        """Tokens that may be written, within the positions of the model."""
+        wanted = (num_words + 1) * self.config.max_label_tokens
+        limit = context_of(self.network) or wanted
+        room = limit - 1 if self.is_sequence else limit - self.config.max_tokens
+        return max(1, min(wanted, room))
+
+    @torch.no_grad()
+    def _write(self, prompts: Sequence[Sequence[int]], room: int) -> list[tuple[str, float]]:
+        config, device = self.config, self.network.device
+        # What is written follows the last token: a decoder's rows are filled on their left.
+        ids, mask = _padded(prompts, config.pad_id, on_left=not self.is_sequence)
+        start = {"decoder_start_token_id": config.start_id} if self.is_sequence else {}
+        how = GenerationConfig(
+            max_new_tokens=room,
+            num_beams=config.num_beams,
+            do_sample=False,
+            eos_token_id=config.end_id,
+            pad_token_id=config.pad_id,
+            return_dict_in_generate=True,
+            output_scores=True,
+            **start,
+        )
+        output: Any = self.network.generate(
+            input_ids=ids.to(device), attention_mask=mask.to(device), generation_config=how
+        )
+        skipped = 1 if self.is_sequence else ids.shape[1]
+        rows = output.sequences[:, skipped:].tolist()
+        shares = self.network.compute_transition_scores(
+            output.sequences,
+            output.scores,
+            getattr(output, "beam_indices", None),
+            normalize_logits=True,
+        )
+        return [self._read(row, steps) for row, steps in zip(rows, shares.tolist(), strict=True)]
+
+    def _read(self, row: Sequence[int], steps: Sequence[float]) -> tuple[str, float]:
+        """Return a text and its probability, the end included; what fills the row has no say."""
+        written = _until(row, self.config.end_id)
+        text = self.tokenizer.decode(written, skip_special_tokens=True)
+        return text, math.exp(sum(steps[: len(written) + 1]))
+
+
+def _until(row: Sequence[int], end_id: int) -> list[int]:
+    return list(row[: row.index(end_id)]) if end_id in row else list(row)
+
+
+def _padded(
+    rows: Sequence[Sequence[int]], fill: int, *, on_left: bool = False
+) -> tuple[Tensor, Tensor]:
+    longest = max(map(len, rows))
+    ids = torch.full((len(rows), longest), fill)
+    mask = torch.zeros_like(ids)
+    for number, row in enumerate(rows):
+        part = slice(longest - len(row), longest) if on_left else slice(0, len(row))
+        ids[number, part], mask[number, part] = torch.tensor(row), 1
+    return ids, mask
+
+
+class TextTask:
+    """Fits a model that writes labels.
+
+    Args:
+        model: The model.
+        train: What is learnt.
+        dev: What chooses the epoch.
+    """
+
+    def __init__(
+        self, model: TextModel, train: Sequence[Utterance], dev: Sequence[Utterance]
+    ) -> None:
+        self.model = model
+        self.dev = dev
+        self._prompts = model.prompts([m.utt for m in train], [m.locale for m in train])
+        encoded = model.tokenizer.encode_batch(
+            [target_of(made) for made in train], add_special_tokens=False
+        )
+        self._targets = [[*one.ids, model.config.end_id] for one in encoded]
+        self._check_room()
+
+    def _check_room(self) -> None:
+        limit = context_of(self.model.network)
+        needed = int(self.lengths.max())
+        if limit is not None and needed > limit:
+            raise InputError(
+                "an utterance with its labels does not fit the model",
+                where="nlu.style",
+                given=f"{needed} tokens",
+                allowed=f"up to {limit}",
+                hint="leave long utterances out, or use style: heads",
+            )
+
+    @property
+    def network(self) -> nn.Module:
+        """The model."""
+        network: nn.Module = self.model.network
+        return network
+
+    @property
+    def lengths(self) -> Integers:
+        """Tokens of each example: the longer side of an encoder–decoder, both of a decoder."""
+        pairs = zip(self._prompts, self._targets, strict=True)
+        join = max if self.model.is_sequence else sum
+        return np.array([join((len(p), len(t))) for p, t in pairs], dtype=np.int64)
+
+    def loss(self, rows: Integers) -> tuple[Tensor, dict[str, float]]:
+        """Return the mean loss of the written tokens; labels of a prompt do not count."""
+        prompts = [self._prompts[row] for row in rows]
+        targets = [self._targets[row] for row in rows]
+        if self.model.is_sequence:
+            return self._sequence_loss(prompts, targets), {}
+        whole = [prompt + target for prompt, target in zip(prompts, targets, strict=True)]
+        wanted = [
+            [IGNORED] * (len(prompt) - 1) + target
+            for prompt, target in zip(prompts, targets, strict=True)
+        ]
+        ids, mask = _padded([row[:-1] for row in whole], self.model.config.pad_id)
+        return self._cross_entropy(wanted, input_ids=ids, attention_mask=mask), {}
+
+    def _sequence_loss(self, prompts: list[list[int]], targets: list[list[int]]) -> Tensor:
+        config = self.model.config
+        ids, mask = _padded(prompts, config.pad_id)
+        said, _ = _padded([[config.start_id, *row[:-1]] for row in targets], config.pad_id)
+        return self._cross_entropy(
+            targets, input_ids=ids, attention_mask=mask, decoder_input_ids=said
+        )
+
+    def _cross_entropy(self, wanted: list[list[int]], **inputs: Tensor) -> Tensor:
+        device = self.model.network.device
+        there = {name: tensor.to(device) for name, tensor in inputs.items()}
+        logits = self.model.network(**there, use_cache=False).logits
+        labels, _ = _padded(wanted, IGNORED)
+        return F.cross_entropy(
+            logits.float().flatten(0, 1), labels.to(device).flatten(), ignore_index=IGNORED
+        )
+
+    def evaluate(self) -> dict[str, float]:
+        """Return scores on the dev utterances, averaged over their locales."""
+        return dev_scores(self.dev, predictions_of(self.dev, self.parse(self.dev)))
+
+    def parse(self, utterances: Sequence[Utterance]) -> list[Parse | None]:
+        """Parse utterances; labels are not looked at."""
+        texts = [made.utt for made in utterances]
+        return self.model.parse(texts, [made.locale for made in utterances])
+
+
+def finetune_text(
+    spec: NluSpec,
+    body: Path,
+    output: Path,
+    *,
+    folder: Path | None = None,
+    device: str | None = None,
+    recipe: Mapping[str, Any] | None = None,
+) -> Artifact:
+    """Train a model that writes intents and slots, test it and write it.
+
+    Args:
+        spec: Data and settings, with style text; settings of heads do not matter.
+        body: Folder of an encoder–decoder or a decoder with its tokenizer.
+        output: Folder of the model.
+        folder: Where metrics and the checkpoint lie while it trains.
+        device: Where to train.
+        recipe: What the manifest says decided the content.
+
+    Returns:
+        The artifact, of kind nlu-text-model, with the same report as one with heads.
+
+    Raises:
+        InputError: Data or body cannot be used.
+        TrainingDivergedError: The loss is not a number any more.
+
+    Note:
+        Labels are not added to the vocabulary. Neighbouring slots of one type become one, as in
+        the published form.
+    """
+    check_plotting()
+    torch.set_num_threads(spec.threads or available_cores())
+    inputs = known_artifacts([body])
+    check_output(output, TEXT_MODEL_KIND, inputs)
+    data = read_data(spec)
+    torch.manual_seed(spec.seed)
+    place = pick_device(device)
+    network = with_dropout(_load(body), spec.hidden_dropout, spec.attention_dropout).to(place)
+    tokenizer = open_tokenizer(body)
+    config = _make_config(spec, network, body, tokenizer, data.train)
+    task = TextTask(TextModel(network, config, tokenizer), data.train, data.dev)
+    folder = folder or output.with_name(f"{output.name}-run")
+    fit = Fit(spec, task, folder, run_identity(spec, body, data), place)
+    state = fit.run()
+    parses = task.parse(data.test)
+    counts = {"utterances": len(data.train)}
+    report = make_report(spec, data, parses, state, counts, _count(network))
+    with write_artifact(
+        output, TEXT_MODEL_KIND, recipe=recipe or spec.identity(), inputs=inputs
+    ) as draft:
+        with explain_disk_full(draft.path), without_progress_bars():
+            network.save_pretrained(draft.path)
+        config.write(draft.path)
+        for name in _tokenizer_files(body):
+            shutil.copyfile(body / name, draft.path / name)
+        write_report(draft.path, report, data, parses, folder / METRICS_FILE)
+        draft.facts.update(report_facts(report), malformed=report.num_malformed)
+    fit.forget_checkpoint()
+    return load_artifact(output, TEXT_MODEL_KIND, verify=False)
+
+
+def load_text_model(path: Path, *, device: torch.device | str = "cpu") -> TextModel:
+    """Open a trained model that writes labels.
+
+    Args:
+        path: Its folder.
+        device: Where it shall lie.
+
+    Returns:
+        The model, in evaluation mode.
+
+    Raises:
+        ArtifactKindError: It is no such model.
+        CorruptArtifactError: A file is damaged.
+    """
+    load_artifact(path, TEXT_MODEL_KIND)
+    config = read_text_config(path)
+    network = _load_checked(path).float().to(device).eval()
+    return TextModel(network, config, open_tokenizer(path))
+
+
+def _tokenizer_files(folder: Path) -> Iterator[str]:
+    for name in (*TOKENIZER_FILES, *cutter_files(folder)):
+        if (folder / name).is_file():
+            yield name
+
+
+def _count(network: PreTrainedModel) -> dict[str, int]:
+    embeddings = sum(p.numel() for p in network.get_input_embeddings().parameters())
+    total = sum(p.numel() for p in network.parameters())
+    return {"embeddings": embeddings, "body": total - embeddings}
+
+
+def _load(body: Path) -> PreTrainedModel:
+    network = load_unchanged(body).float()
+    if layout_of(network.config) is Layout.ALIGNED:
+        raise InputError(
+            "an encoder writes no text",
+            where=body,
+            given=type(network).__name__,
+            allowed="an encoder–decoder or a decoder with its language model head",
+            hint="set style: heads, or name another body",
+        )
+    return network
+
+
+def _load_checked(path: Path) -> PreTrainedModel:
+    """Open the model of our own folder, whose checksums were compared already."""
+    from transformers import AutoConfig
+
+    from hunmin.models.architecture import language_model_class
+
+    config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    with without_progress_bars():
+        network: PreTrainedModel = language_model_class(config).from_pretrained(
+            path, use_safetensors=True, local_files_only=True, trust_remote_code=False
+        )
+    return network
+
+
+def _end_id(known: int | list[int] | None, around: Sequence[int], body: Path) -> int:
+    """Return what ends a text: as the model says, else a token that stands around texts."""
+    ends = [known] if isinstance(known, int) else [*(known or ()), *around]
+    if not ends:
+        raise InputError(
+            "this model has no token that ends a text",
+            where=body,
+            hint="set eos_token_id in config.json, or take another body",
+        )
+    return ends[0]
+
+
+def _make_config(
+    spec: NluSpec,
+    network: PreTrainedModel,
+    body: Path,
+    tokenizer: Tokenizer,
+    train: Sequence[Utterance],
+) -> TextConfig:
+    prefix, suffix, pad = frame_of(body, tokenizer)
+    intents, slot_types = label_config(train)
+    settings = network.config
+    end = _end_id(settings.eos_token_id, (*suffix, *prefix), body)
+    start = getattr(settings, "decoder_start_token_id", None)
+    labels = tokenizer.encode_batch(
+        [f" {label}" for label in (*intents, *slot_types, OUTSIDE_LABEL)], add_special_tokens=False
+    )
+    limit = context_of(network) or spec.max_tokens
+    share = limit if layout_of(settings) is Layout.SEQUENCE else math.ceil(limit / 2)
+    return TextConfig(
+        intents=intents,
+        slot_types=slot_types,
+        text_form=spec.text_form,
+        max_tokens=min(spec.max_tokens, share),
+        prefix_ids=prefix,
+        suffix_ids=suffix,
+        start_id=end if start is None else start,
+        end_id=end,
+        pad_id=pad,
+        max_label_tokens=max(len(one.ids) for one in labels),
+        num_beams=spec.num_beams,
+        train_locales=tuple(dict.fromkeys(made.locale for made in train)),
+        selection_locales=spec.selection_locales or spec.train_locales,
+    )

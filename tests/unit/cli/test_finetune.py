@@ -1,0 +1,68 @@
+"""`hunmin finetune`: teaches its use, prints folders or JSON, names what is wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.unit.adapt.nlu.conftest import body_folder as body_folder
+from tests.unit.adapt.nlu.conftest import labelled
+
+from hunmin.adapt.nlu.massive_files import write_folder
+from hunmin.cli.finetune import command
+from hunmin.core.errors import RecipeError
+
+
+def run(*words: str | Path) -> Result:
+    return CliRunner().invoke(command, [str(word) for word in words], catch_exceptions=False)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    write_folder(tmp_path / "data", [*labelled("en"), *labelled("ko")])
+    return tmp_path / "data"
+
+
+def test_a_model_is_trained_and_its_predictions_scored(
+    data: Path, body_folder: Path, tmp_path: Path
+) -> None:
+    said = run(
+        *("nlu", body_folder, "--data", data, "--train", "en", "--out", tmp_path / "nlu"),
+        *("--json", "epochs=1", "batch_size=8", "threads=1", "precision=fp32"),
+    )
+    facts = json.loads(said.stdout)
+    assert facts["kind"] == "nlu-model"
+    assert facts["train_locales"] == ["en"]
+    table = run("score", tmp_path / "nlu/predictions", "--data", data)
+    assert table.stdout.splitlines()[0].split() == [
+        *("locale", "utterances", "intent", "accuracy", "slot", "F1", "exact", "match")
+    ]
+    scores = run("score", tmp_path / "nlu/predictions", "--data", data, "--json")
+    mean = json.loads(scores.stdout)["mean"]
+    assert mean["exact_match"]["value"] == facts["exact_match"]
+
+
+def test_settings_that_are_none_are_named(data: Path, tmp_path: Path) -> None:
+    start = ("nlu", tmp_path, "--data", data, "--out", tmp_path / "nlu")
+    with pytest.raises(RecipeError, match="Did you mean 'epochs'"):
+        run(*start, "epoch=3")
+    with pytest.raises(RecipeError, match="Did you mean 'xlmr-full'"):
+        run(*start, "--preset", "xlmr-ful")
+    said = run(*start, "epochs")
+    assert said.exit_code == 2
+    assert "no KEY=VALUE" in said.output
+
+
+def test_another_data_set_becomes_a_folder(tmp_path: Path) -> None:
+    good = '{"tokens": ["rain"], "slots": ["O"], "intent": "find"}\n'
+    (tmp_path / "en.train.jsonl").write_text(good + good.replace('"O"', '"Q"'))
+    said = run("data", "xsid", tmp_path, "--out", tmp_path / "out", "--skip-malformed", "--json")
+    facts = json.loads(said.stdout)
+    assert facts["utterances"] == {"en train": 1}
+    assert facts["left_out"] == 1
+    assert (tmp_path / "out/en.jsonl").is_file()
+
+
+def test_help_teaches() -> None:
+    assert "hunmin finetune nlu" in run("--help").output
+    assert "no label of another language" in " ".join(run("nlu", "--help").output.split())
