@@ -128,26 +128,57 @@ def pack_pairs(
         the end is. With the shape of `fit_shape` that was none of the tokens for AlexaTM's mixture,
         up to 6 in a thousand for prefixes.
     """
-    encoder = np.full((3, num_rows, shape.encoder), PADDING_SEGMENT, dtype=np.int64)
-    decoder = np.full((3, num_rows, shape.decoder), PADDING_SEGMENT, dtype=np.int64)
-    encoder[:2], decoder[0], decoder[2] = [[[pad_id]], [[0]]], pad_id, IGNORED_LABEL
+    encoder = _blank(num_rows, shape.encoder, (pad_id, 0, PADDING_SEGMENT))
+    decoder = _blank(num_rows, shape.decoder, (pad_id, PADDING_SEGMENT, IGNORED_LABEL))
     for part in parts:
-        firsts = np.searchsorted(part.rows, part.rows)
-        reads, says = _starts(part.read, firsts), _starts(part.given, firsts)
-        fits = reads + part.read.lengths <= shape.encoder
-        fits &= says + part.given.lengths <= shape.decoder
-        fits |= reads == 0
-        crossing = cross_document_attention and not part.apart
-        numbers = np.zeros_like(firsts) if crossing else np.arange(len(firsts)) - firsts
-        slots, chosen = _slots(part.rows, part.read, reads, fits, shape.encoder)
-        places = part.read.places + (part.read.spread(reads) if crossing else 0)
-        segments = part.read.spread(numbers)
-        encoder.reshape(3, -1)[:, slots] = np.stack([part.read.tokens, places, segments])[:, chosen]
-        slots, chosen = _slots(part.rows, part.given, says, fits, shape.decoder)
-        segments = part.given.spread(numbers)
-        values = np.stack([part.given.tokens, segments, part.said.tokens])
-        decoder.reshape(3, -1)[:, slots] = values[:, chosen]
-    return _batch(encoder, decoder)
+        _place(part, encoder, decoder, crossing=cross_document_attention and not part.apart)
+    return PairBatch(
+        input_ids=torch.from_numpy(encoder[0]),
+        position_ids=torch.from_numpy(encoder[1]),
+        segment_ids=torch.from_numpy(encoder[2].astype(np.int32)),
+        decoder_input_ids=torch.from_numpy(decoder[0]),
+        decoder_segment_ids=torch.from_numpy(decoder[1].astype(np.int32)),
+        labels=torch.from_numpy(decoder[2]),
+    )
+
+
+def _blank(num_rows: int, width: int, fillers: tuple[int, int, int]) -> Int64s:
+    """Three values for each place of each row, shape (3, B, width)."""
+    blank = np.empty((3, num_rows, width), dtype=np.int64)
+    blank[:] = np.array(fillers)[:, None, None]
+    return blank
+
+
+def _place(part: Pairs, encoder: Int64s, decoder: Int64s, *, crossing: bool) -> None:
+    """Write documents into rows, one after another, as far as they fit in both."""
+    read, given = part.read, part.given
+    firsts = np.searchsorted(part.rows, part.rows)
+    reads, says = _starts(read, firsts), _starts(given, firsts)
+    fits = reads + read.lengths <= encoder.shape[2]
+    fits &= says + given.lengths <= decoder.shape[2]
+    fits |= reads == 0
+    segments = np.zeros_like(firsts) if crossing else np.arange(len(firsts)) - firsts
+    places = read.places + (read.spread(reads) if crossing else 0)
+    values = np.stack([read.tokens, places, read.spread(segments)])
+    _write(encoder, values, part.rows, read, reads, fits)
+    values = np.stack([given.tokens, given.spread(segments), part.said.tokens])
+    _write(decoder, values, part.rows, given, says, fits)
+
+
+def _write(
+    out: Int64s,
+    values: Int64s,
+    row_numbers: Int64s,
+    documents: Ragged,
+    starts: Int64s,
+    fits: Bools,
+) -> None:
+    """Write the values of each token, shape (3, N), where it is in the batch."""
+    width = out.shape[2]
+    places = documents.spread(starts) + documents.places
+    chosen = np.flatnonzero(documents.spread(fits) & (places < width))
+    slots = documents.spread(row_numbers) * width + places
+    out.reshape(3, -1)[:, slots[chosen]] = values[:, chosen]
 
 
 def _width(row_numbers: Int64s, documents: Ragged) -> int:
@@ -162,23 +193,3 @@ def _starts(rows: Ragged, firsts: Int64s) -> Int64s:
     """Where each document begins in its row, after the others."""
     starts: Int64s = rows.offsets[:-1] - rows.offsets[firsts]
     return starts
-
-
-def _slots(
-    row_numbers: Int64s, documents: Ragged, starts: Int64s, fits: Bools, width: int
-) -> tuple[Int64s, Int64s]:
-    """Where in the batch tokens go, and which tokens: those that fit."""
-    places = documents.spread(starts) + documents.places
-    chosen = np.flatnonzero(documents.spread(fits) & (places < width))
-    return (documents.spread(row_numbers) * width + places)[chosen], chosen
-
-
-def _batch(encoder: Int64s, decoder: Int64s) -> PairBatch:
-    return PairBatch(
-        input_ids=torch.from_numpy(encoder[0]),
-        position_ids=torch.from_numpy(encoder[1]),
-        segment_ids=torch.from_numpy(encoder[2].astype(np.int32)),
-        decoder_input_ids=torch.from_numpy(decoder[0]),
-        decoder_segment_ids=torch.from_numpy(decoder[1].astype(np.int32)),
-        labels=torch.from_numpy(decoder[2]),
-    )

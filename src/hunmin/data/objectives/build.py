@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -104,10 +105,8 @@ def make_objective(
         VocabularyError: The tokenizer has no token that an objective needs.
         InputError: A document may have more spans than there are sentinels.
     """
-    objectives = [
-        _make(spec, tokenizer, layout, seed, context, f"{_KEY}.{number}")
-        for number, spec in enumerate(specs)
-    ]
+    builder = _Builder(tokenizer, layout, context, seed)
+    objectives = [builder.make(spec, f"{_KEY}.{number}") for number, spec in enumerate(specs)]
     return ObjectiveMixture(tuple(objectives), tuple(spec.weight for spec in specs), seed)
 
 
@@ -128,75 +127,72 @@ def find_language_ids(tokenizer: TextTokenizer, languages: Sequence[str]) -> lis
     return _find(tokenizer, names, "languages", f"{_KEY}: language_tokens")
 
 
-def _make(
-    spec: ObjectiveSpec,
-    tokenizer: TextTokenizer,
-    layout: Layout,
-    seed: int,
-    context: int,
-    where: str,
-) -> Objective:
-    match spec:
-        case MaskedSpec():
-            return _masked(spec, tokenizer, seed, where)
-        case CausalSpec():
-            return CausalLanguageModel()
-        case PrefixSpec():
-            return PrefixLanguageModel(decoder_only=layout is Layout.NEXT_TOKEN, seed=seed)
-        case SpansSpec():
-            return _spans(spec, tokenizer, seed, context, where)
-        case DeshuffleSpec():
-            return TokenDeshuffling(seed) if spec.of == "tokens" else SentenceDeshuffling(seed)
-        case InfillSpec():
-            return _infilling(spec, tokenizer, seed, where)
-        case DenoiseSpec():
-            return TextInfilling(spec.density, spec.mean_span, None, seed=seed)
-        case ContinueSpec():
-            (marker,) = _find(tokenizer, [CONTINUE_TOKEN], "continue", where)
-            return MarkedContinuation(marker, spec.shortest, spec.longest, seed)
+@dataclass(frozen=True)
+class _Builder:
+    """Makes objectives; `where` is the key of the recipe that errors name."""
 
+    tokenizer: TextTokenizer
+    layout: Layout
+    context: int
+    seed: int
 
-def _masked(
-    spec: MaskedSpec, tokenizer: TextTokenizer, seed: int, where: str
-) -> MaskedLanguageModel:
-    return MaskedLanguageModel(
-        num_ids=tokenizer.size,
-        mask_id=_mask(tokenizer, where),
-        special_ids=tuple(sorted(tokenizer.special_ids)),
-        density=spec.density,
-        mask_share=spec.mask_share,
-        random_share=spec.random_share,
-        seed=seed,
-    )
+    def make(self, spec: ObjectiveSpec, where: str) -> Objective:
+        match spec:
+            case MaskedSpec():
+                return self._masked(spec, where)
+            case CausalSpec():
+                return CausalLanguageModel()
+            case PrefixSpec():
+                return PrefixLanguageModel(self.layout is Layout.NEXT_TOKEN, self.seed)
+            case SpansSpec():
+                return self._spans(spec, where)
+            case DeshuffleSpec():
+                shuffle = TokenDeshuffling if spec.of == "tokens" else SentenceDeshuffling
+                return shuffle(self.seed)
+            case InfillSpec():
+                return self._infilling(spec, where)
+            case DenoiseSpec():
+                return TextInfilling(spec.density, spec.mean_span, None, seed=self.seed)
+            case ContinueSpec():
+                (marker,) = _find(self.tokenizer, [CONTINUE_TOKEN], "continue", where)
+                return MarkedContinuation(marker, spec.shortest, spec.longest, self.seed)
 
-
-def _infilling(spec: InfillSpec, tokenizer: TextTokenizer, seed: int, where: str) -> TextInfilling:
-    return TextInfilling(
-        spec.density,
-        spec.mean_span,
-        _mask(tokenizer, where),
-        permute_sentences=spec.permute_sentences,
-        language_ids=spec.language_tokens,
-        seed=seed,
-    )
-
-
-def _spans(
-    spec: SpansSpec, tokenizer: TextTokenizer, seed: int, context: int, where: str
-) -> SpanFilling:
-    sentinels = _find(tokenizer, sentinel_tokens(), "spans", where)
-    _, (num_spans,) = span_counts(np.array([context - 1]), spec.density, spec.mean_span)
-    # Turning the layout may cut a span in two, and a final sentinel ends the targets.
-    needed = int(num_spans) + int(spec.random_roll) + 1
-    if needed > len(sentinels):
-        raise InputError(
-            "a document may have more spans than there are sentinels",
-            where=where,
-            given=f"{needed - 1} spans in a context of {context} tokens",
-            allowed=f"{len(sentinels) - 1} spans and a final sentinel",
-            hint="raise mean_span, or lower density or data.context",
+    def _masked(self, spec: MaskedSpec, where: str) -> MaskedLanguageModel:
+        return MaskedLanguageModel(
+            num_ids=self.tokenizer.size,
+            mask_id=_mask(self.tokenizer, where),
+            special_ids=tuple(sorted(self.tokenizer.special_ids)),
+            density=spec.density,
+            mask_share=spec.mask_share,
+            random_share=spec.random_share,
+            seed=self.seed,
         )
-    return SpanFilling(tuple(sentinels), spec.density, spec.mean_span, spec.random_roll, seed)
+
+    def _infilling(self, spec: InfillSpec, where: str) -> TextInfilling:
+        return TextInfilling(
+            spec.density,
+            spec.mean_span,
+            _mask(self.tokenizer, where),
+            permute_sentences=spec.permute_sentences,
+            language_ids=spec.language_tokens,
+            seed=self.seed,
+        )
+
+    def _spans(self, spec: SpansSpec, where: str) -> SpanFilling:
+        sentinels = tuple(_find(self.tokenizer, sentinel_tokens(), "spans", where))
+        longest = np.array([self.context - 1])
+        _, (num_spans,) = span_counts(longest, spec.density, spec.mean_span)
+        # Turning the layout may cut a span in two, and a final sentinel ends the targets.
+        needed = int(num_spans) + int(spec.random_roll) + 1
+        if needed > len(sentinels):
+            raise InputError(
+                "a document may have more spans than there are sentinels",
+                where=where,
+                given=f"{needed - 1} spans in a context of {self.context} tokens",
+                allowed=f"{len(sentinels) - 1} spans and a final sentinel",
+                hint="raise mean_span, or lower density or data.context",
+            )
+        return SpanFilling(sentinels, spec.density, spec.mean_span, spec.random_roll, self.seed)
 
 
 def _mask(tokenizer: TextTokenizer, where: str) -> int:
