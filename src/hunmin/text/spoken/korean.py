@@ -18,6 +18,8 @@ _TENS = ("", "열", "스물", "서른", "마흔", "쉰", "예순", "일흔", "�
 _MAX_NATIVE = 99
 _NOON = 12
 _MONTHS = {6: "유월", 10: "시월"}
+# Digits and what may decide how they are read: no pattern looks as far as 24 characters.
+_SURROUNDINGS = re.compile(r".{0,24}\d(?:.{0,48}\d)*.{0,24}", re.DOTALL)
 _NUMBER = r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?:\.\d+)?|(?<![\d.,])\d+(?:\.\d+)?"
 
 
@@ -85,9 +87,14 @@ def read_korean(text: str) -> str:
     Returns:
         The text with words for numbers; counters stand apart from them, months do not.
     """
+    return _SURROUNDINGS.sub(_read_part, text)
+
+
+def _read_part(match: re.Match[str]) -> str:
+    part = match[0]
     for pattern, read in _readers():
-        text = pattern.sub(read, text)
-    return text
+        part = pattern.sub(read, part)
+    return part
 
 
 @functools.cache

@@ -219,3 +219,11 @@ def test_every_utterance_of_four_languages_keeps_its_slots() -> None:
                 if not any(map(str.isdigit, value)):
                     assert found[0][start:end] == spoken_form(value, language)
         assert lost <= 4, language
+
+
+@pytest.mark.parametrize("distance", [0, 1, 20, 24, 25, 47, 48, 49, 100])
+def test_numbers_are_read_alike_however_far_they_are_apart(distance: int) -> None:
+    filler = " " + "가" * distance + " "
+    parts = ("오후 3시 30분에", "010-1234-5678", "$5와 1,234,567원", "-5℃", "3~5개", "2021. 3. 5.")
+    whole = filler.join(parts)
+    assert read_korean(whole) == filler.join(read_korean(part) for part in parts)
