@@ -149,6 +149,9 @@ class UtteranceEncoder:
                 np.array(config.suffix_ids, dtype=np.int64),
             ]
         )
+        if not len(row):
+            # A text of which the tokenizer makes nothing, with nothing around it.
+            row = np.array([config.pad_id], dtype=np.int64)
         places, starts, ends = _ranges(text, offsets[:room])
         if config.labelling == "first":
             words = word_offsets(text, locale)

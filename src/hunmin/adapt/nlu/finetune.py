@@ -42,6 +42,8 @@ from hunmin.models.devices import pick_device
 
 logger = get_logger(__name__)
 
+_PATHS = frozenset({"data", "teacher"})
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -263,13 +265,18 @@ def known_artifacts(paths: Sequence[Path]) -> tuple[Artifact, ...]:
 
 
 def run_identity(spec: NluSpec, body: Path, data: DataSet) -> str:
-    """Return a hash of all that decides the result of a run."""
+    """Return a hash of all that decides the result of a run: contents, not where they lie."""
     texts = [
         (made.id, made.locale, made.intent, made.annot_utt) for made in (*data.train, *data.dev)
     ]
-    weights = [sha256_file(path) for path in sorted(body.glob("*.safetensors"))]
-    tokenizer = sha256_file(body / "tokenizer.json")
-    return stable_hash([spec.identity(), texts, weights, tokenizer])
+    folders = [body] if spec.teacher is None else [body, spec.teacher]
+    files = [
+        sha256_file(path)
+        for folder in folders
+        for path in [*sorted(folder.glob("*.safetensors")), folder / "tokenizer.json"]
+    ]
+    settings = {key: value for key, value in spec.identity().items() if key not in _PATHS}
+    return stable_hash([settings, texts, files])
 
 
 def count_parameters(network: JointModel) -> dict[str, int]:

@@ -252,9 +252,9 @@ class Fit:
         moments = load_file(checkpoint / "optimizer.safetensors")
         for name, parameter in self.task.network.named_parameters():
             if f"{name}.step" in moments:
-                found = {key: moments[f"{name}.{key}"] for key in _MOMENTS}
-                at = {key: v if key == "step" else v.to(self.device) for key, v in found.items()}
-                self.optimizer.state[parameter] = at
+                self.optimizer.state[parameter] = {
+                    key: moments[f"{name}.{key}"].to(parameter.device) for key in _MOMENTS
+                }
         logger.info("resumed after epoch %d", self.state.epoch)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import GenerationConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
 from hunmin.adapt.nlu.body import context_of, with_dropout
 from hunmin.adapt.nlu.data_set import read_data
@@ -34,14 +33,8 @@ from hunmin.adapt.nlu.finetune import (
 from hunmin.adapt.nlu.fit import METRICS_FILE, Fit
 from hunmin.adapt.nlu.joint_task import dev_scores, predictions_of
 from hunmin.adapt.nlu.spec import NluSpec
-from hunmin.adapt.nlu.text_labels import (
-    OUTSIDE_LABEL,
-    TextConfig,
-    prompt_of,
-    read_output,
-    read_text_config,
-    target_of,
-)
+from hunmin.adapt.nlu.text_labels import OUTSIDE_LABEL, TextConfig, target_of
+from hunmin.adapt.nlu.text_model import TEXT_MODEL_KIND, TextModel, pad_rows
 from hunmin.adapt.nlu.utterances import Utterance
 from hunmin.core.artifact import Artifact, check_output, load_artifact, write_artifact
 from hunmin.core.atomic import explain_disk_full
@@ -55,127 +48,6 @@ from hunmin.models.export import TOKENIZER_FILES
 from hunmin.models.load import load_unchanged
 from hunmin.models.quiet import without_progress_bars
 from hunmin.tokenizer.exact import cutter_files
-
-TEXT_MODEL_KIND = "nlu-text-model"
-_SEPARATOR = "\n"
-_BATCH = 32
-
-
-@dataclass(frozen=True)
-class TextModel:
-    """A model that writes labels.
-
-    Args:
-        network: An encoder–decoder or a decoder.
-        config: Its labels.
-        tokenizer: Its tokenizer.
-    """
-
-    network: PreTrainedModel
-    config: TextConfig
-    tokenizer: Tokenizer
-
-    @property
-    def is_sequence(self) -> bool:
-        """Whether it is an encoder–decoder."""
-        return layout_of(self.network.config) is Layout.SEQUENCE
-
-    def prompts(self, texts: Sequence[str], locales: Sequence[str]) -> list[list[int]]:
-        """Return the ids of prompts, at most `max_tokens` each."""
-        config = self.config
-        asked = [
-            prompt_of(text, locale, config.text_form)
-            for text, locale in zip(texts, locales, strict=True)
-        ]
-        end = "" if self.is_sequence else _SEPARATOR
-        rows = [self.tokenizer.encode(one + end, add_special_tokens=False).ids for one in asked]
-        room = config.max_tokens - len(config.prefix_ids) - len(config.suffix_ids)
-        suffix = config.suffix_ids if self.is_sequence else ()
-        return [[*config.prefix_ids, *row[:room], *suffix] for row in rows]
-
-    def parse(self, texts: Sequence[str], locales: Sequence[str] | str = "") -> list[Parse | None]:
-        """Find intent and slots of texts.
-
-        Args:
-            texts: None empty.
-            locales: The locale of each, or of all.
-
-        Returns:
-            One parse for each; None where the output is none.
-
-        Raises:
-            InputError: A text is empty.
-        """
-        if isinstance(locales, str):
-            locales = [locales] * len(texts)
-        prompts = self.prompts(texts, locales)
-        parses: list[Parse | None] = [None] * len(texts)
-        order = sorted(range(len(texts)), key=lambda row: -len(prompts[row]))
-        for start in range(0, len(order), _BATCH):
-            rows = order[start : start + _BATCH]
-            most = max(len(texts[row].split()) if locales[row] else len(texts[row]) for row in rows)
-            written = self._write([prompts[row] for row in rows], self._room(most))
-            for row, (output, score) in zip(rows, written, strict=True):
-                parses[row] = read_output(output, texts[row], locales[row], self.config, score)
-        return parses
-
-    def _room(self, num_words: int) -> int:
-        """Tokens that may be written, within the positions of the model."""
-        wanted = (num_words + 1) * self.config.max_label_tokens
-        limit = context_of(self.network) or wanted
-        room = limit - 1 if self.is_sequence else limit - self.config.max_tokens
-        return max(1, min(wanted, room))
-
-    @torch.no_grad()
-    def _write(self, prompts: Sequence[Sequence[int]], room: int) -> list[tuple[str, float]]:
-        config, device = self.config, self.network.device
-        # What is written follows the last token: a decoder's rows are filled on their left.
-        ids, mask = _padded(prompts, config.pad_id, on_left=not self.is_sequence)
-        start = {"decoder_start_token_id": config.start_id} if self.is_sequence else {}
-        how = GenerationConfig(
-            max_new_tokens=room,
-            num_beams=config.num_beams,
-            do_sample=False,
-            eos_token_id=config.end_id,
-            pad_token_id=config.pad_id,
-            return_dict_in_generate=True,
-            output_scores=True,
-            **start,
-        )
-        output: Any = self.network.generate(
-            input_ids=ids.to(device), attention_mask=mask.to(device), generation_config=how
-        )
-        skipped = 1 if self.is_sequence else ids.shape[1]
-        rows = output.sequences[:, skipped:].tolist()
-        shares = self.network.compute_transition_scores(
-            output.sequences,
-            output.scores,
-            getattr(output, "beam_indices", None),
-            normalize_logits=True,
-        )
-        return [self._read(row, steps) for row, steps in zip(rows, shares.tolist(), strict=True)]
-
-    def _read(self, row: Sequence[int], steps: Sequence[float]) -> tuple[str, float]:
-        """Return a text and its probability, the end included; what fills the row has no say."""
-        written = _until(row, self.config.end_id)
-        text = self.tokenizer.decode(written, skip_special_tokens=True)
-        return text, math.exp(sum(steps[: len(written) + 1]))
-
-
-def _until(row: Sequence[int], end_id: int) -> list[int]:
-    return list(row[: row.index(end_id)]) if end_id in row else list(row)
-
-
-def _padded(
-    rows: Sequence[Sequence[int]], fill: int, *, on_left: bool = False
-) -> tuple[Tensor, Tensor]:
-    longest = max(map(len, rows))
-    ids = torch.full((len(rows), longest), fill)
-    mask = torch.zeros_like(ids)
-    for number, row in enumerate(rows):
-        part = slice(longest - len(row), longest) if on_left else slice(0, len(row))
-        ids[number, part], mask[number, part] = torch.tensor(row), 1
-    return ids, mask
 
 
 class TextTask:
@@ -235,13 +107,13 @@ class TextTask:
             [IGNORED] * (len(prompt) - 1) + target
             for prompt, target in zip(prompts, targets, strict=True)
         ]
-        ids, mask = _padded([row[:-1] for row in whole], self.model.config.pad_id)
+        ids, mask = pad_rows([row[:-1] for row in whole], self.model.config.pad_id)
         return self._cross_entropy(wanted, input_ids=ids, attention_mask=mask), {}
 
     def _sequence_loss(self, prompts: list[list[int]], targets: list[list[int]]) -> Tensor:
         config = self.model.config
-        ids, mask = _padded(prompts, config.pad_id)
-        said, _ = _padded([[config.start_id, *row[:-1]] for row in targets], config.pad_id)
+        ids, mask = pad_rows(prompts, config.pad_id)
+        said, _ = pad_rows([[config.start_id, *row[:-1]] for row in targets], config.pad_id)
         return self._cross_entropy(
             targets, input_ids=ids, attention_mask=mask, decoder_input_ids=said
         )
@@ -250,7 +122,7 @@ class TextTask:
         device = self.model.network.device
         there = {name: tensor.to(device) for name, tensor in inputs.items()}
         logits = self.model.network(**there, use_cache=False).logits
-        labels, _ = _padded(wanted, IGNORED)
+        labels, _ = pad_rows(wanted, IGNORED)
         return F.cross_entropy(
             logits.float().flatten(0, 1), labels.to(device).flatten(), ignore_index=IGNORED
         )
@@ -326,26 +198,6 @@ def finetune_text(
     return load_artifact(output, TEXT_MODEL_KIND, verify=False)
 
 
-def load_text_model(path: Path, *, device: torch.device | str = "cpu") -> TextModel:
-    """Open a trained model that writes labels.
-
-    Args:
-        path: Its folder.
-        device: Where it shall lie.
-
-    Returns:
-        The model, in evaluation mode.
-
-    Raises:
-        ArtifactKindError: It is no such model.
-        CorruptArtifactError: A file is damaged.
-    """
-    load_artifact(path, TEXT_MODEL_KIND)
-    config = read_text_config(path)
-    network = _load_checked(path).float().to(device).eval()
-    return TextModel(network, config, open_tokenizer(path))
-
-
 def _tokenizer_files(folder: Path) -> Iterator[str]:
     for name in (*TOKENIZER_FILES, *cutter_files(folder)):
         if (folder / name).is_file():
@@ -367,20 +219,6 @@ def _load(body: Path) -> PreTrainedModel:
             given=type(network).__name__,
             allowed="an encoder–decoder or a decoder with its language model head",
             hint="set style: heads, or name another body",
-        )
-    return network
-
-
-def _load_checked(path: Path) -> PreTrainedModel:
-    """Open the model of our own folder, whose checksums were compared already."""
-    from transformers import AutoConfig
-
-    from hunmin.models.architecture import language_model_class
-
-    config = AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-    with without_progress_bars():
-        network: PreTrainedModel = language_model_class(config).from_pretrained(
-            path, use_safetensors=True, local_files_only=True, trust_remote_code=False
         )
     return network
 

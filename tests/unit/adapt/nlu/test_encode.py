@@ -134,6 +134,13 @@ def test_texts_are_encoded_in_the_form_of_the_model() -> None:
     assert spoken.ids.tolist() == encoded("turn on").ids.tolist()
 
 
+def test_a_text_without_tokens_is_still_a_row() -> None:
+    bare = ALL.model_copy(update={"text_form": "spoken", "prefix_ids": ()})
+    one = encoded("!?", bare)
+    assert (len(one.ids), len(one.places)) == (1, 0)
+    assert len(encoded("!?", ALL.model_copy(update={"text_form": "spoken"})).ids) == 1
+
+
 def test_a_batch_is_padded_on_its_right() -> None:
     ids, mask = pad_batch([encoded("turn on"), encoded("light")], pad_id=9)
     assert ids.tolist() == [[0, 4, 5], [0, 7, 9]]

@@ -24,7 +24,7 @@ from hunmin.adapt.nlu.text_labels import (
     read_text_config,
     target_of,
 )
-from hunmin.adapt.nlu.text_to_text import load_text_model
+from hunmin.adapt.nlu.text_model import load_text_model
 from hunmin.adapt.nlu.utterances import make_utterance
 from hunmin.core.errors import ArtifactKindError, CorruptArtifactError, InputError
 
