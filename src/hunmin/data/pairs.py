@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,7 +27,8 @@ _WIDTH_MULTIPLE = 16
 _FITTING_SHARE = 0.99
 
 
-class PairShape(NamedTuple):
+@dataclass(frozen=True)
+class PairShape:
     """Tokens in a row.
 
     Args:
