@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -43,6 +44,7 @@ class Parser(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class NluEngine:
     """Parses utterances with an exported model; may be called from several threads at once.
 
@@ -58,22 +60,10 @@ class NluEngine:
         of the export says how often.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        config: NluConfig,
-        encoder: UtteranceEncoder,
-        transitions: Transitions | None = None,
-    ) -> None:
-        self._network = network
-        self._config = config
-        self._encoder = encoder
-        self._transitions = transitions
-
-    @property
-    def config(self) -> NluConfig:
-        """Labels of the model, and how it reads a text."""
-        return self._config
+    network: Network
+    config: NluConfig
+    encoder: UtteranceEncoder
+    transitions: Transitions | None = None
 
     @classmethod
     def load(
@@ -136,12 +126,12 @@ class NluEngine:
             InputError: A text is empty, or a locale is no language tag.
             TextEncodingError: A text holds a lone surrogate.
         """
-        encoded = self._encoder.encode(texts, locales)
+        encoded = self.encoder.encode(texts, locales)
         parses: dict[int, Parse] = {}
         for rows in rows_by_length(encoded, batch_size):
             batch = [encoded[row] for row in rows]
             intents, slots = self.logits(batch)
-            made = decode(self._config, batch, intents, slots, self._transitions, num_best=num_best)
+            made = decode(self.config, batch, intents, slots, self.transitions, num_best=num_best)
             parses.update(zip(rows, made, strict=True))
         return [parses[row] for row in range(len(texts))]
 
@@ -157,7 +147,7 @@ class NluEngine:
         Raises:
             BrokenModelError: They are not numbers.
         """
-        intents, slots = self._network(*pad_batch(batch, self._config.pad_id))
+        intents, slots = self.network(*pad_batch(batch, self.config.pad_id))
         if not np.isfinite(intents).all():
             raise BrokenModelError(
                 "the model computes values that are not numbers",
