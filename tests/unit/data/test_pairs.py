@@ -18,7 +18,7 @@ from hunmin.data.loader import TokenLoader
 from hunmin.data.objectives.base import Layout
 from hunmin.data.objectives.ragged import Ragged
 from hunmin.data.objectives.spans import restore
-from hunmin.data.pairs import Pairs, PairShape, pack_pairs
+from hunmin.data.pairs import Pairs, PairShape, fit_shape, pack_pairs
 from hunmin.data.spec import DataSpec
 from hunmin.tokenizer.load import TextTokenizer
 from hunmin.tokenizer.reserved import CONTINUE_TOKEN, language_token, sentinel_tokens
@@ -225,6 +225,18 @@ def test_padding(open_loader: Callable[..., CorruptingLoader]) -> None:
     # Padding is at the end alone.
     assert (read.int().diff(dim=1) >= 0).all()
     assert (said.int().diff(dim=1) >= 0).all()
+
+
+def test_one_long_row_does_not_widen_all_but_an_objective_does() -> None:
+    def of_lengths(read: list[int], given: list[int]) -> Pairs:
+        rows = np.arange(len(read))
+        texts = [Ragged.from_lists([[0] * size for size in sizes]) for sizes in (read, given)]
+        return Pairs(rows, texts[0], texts[1], texts[1], apart=True)
+
+    usual = of_lengths([17] * 299 + [90], [40] * 298 + [90] * 2)
+    assert fit_shape([usual], 96) == PairShape(32, 48)
+    assert fit_shape([usual, of_lengths([70], [3])], 96) == PairShape(80, 48)
+    assert fit_shape([of_lengths([90], [16])], 50) == PairShape(50, 16)
 
 
 def test_what_does_not_fit_is_left_out() -> None:
