@@ -7,6 +7,7 @@ import click
 from hunmin.cli.finetune_data import command as data_command
 from hunmin.cli.finetune_nlu import command as nlu_command
 from hunmin.cli.finetune_score import command as score_command
+from hunmin.cli.finetune_search import command as search_command
 
 
 @click.group("finetune")
@@ -17,10 +18,12 @@ def command() -> None:
     hunmin samples --languages en,ko,de --out samples        labelled utterances to try it with
     hunmin finetune nlu runs/student/model --data samples/massive --train en --out nlu
     hunmin finetune score nlu/predictions --data samples/massive
+    hunmin finetune search BODY --data FOLDER --out search   better settings, by trying
     hunmin finetune data xsid ../xsid --out xsid             read another data set
     """
 
 
 command.add_command(nlu_command)
 command.add_command(score_command)
+command.add_command(search_command)
 command.add_command(data_command)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
+
+from hunmin.cli.finetune_settings import nlu_spec
 
 _PATHS = click.Path(path_type=Path)
 
@@ -78,42 +79,11 @@ def command(
     require("transformers", extra="train")
     from hunmin.adapt.nlu.finetune import finetune
 
-    given: dict[str, Any] = {"data": data, "teacher": teacher}
-    given |= {"preset": preset} if preset else {}
-    for key, names in (("train_locales", train), ("selection_locales", select)):
-        given |= {key: tuple(names.split(","))} if names else {}
-    given |= {"test_locales": tuple(test.split(","))} if test else {}
-    artifact = finetune(_spec(given, settings), body, out, device=device)
+    locales = {"train_locales": train, "selection_locales": select, "test_locales": test}
+    spec = nlu_spec(settings, data=data, teacher=teacher, preset=preset, locales=locales)
+    artifact = finetune(spec, body, out, device=device)
     if as_json:
         facts = {"path": str(out), "kind": artifact.manifest.kind, **artifact.facts}
         click.echo(json.dumps(facts, ensure_ascii=False, indent=2))
     else:
         click.echo(out)
-
-
-def _spec(given: dict[str, Any], settings: tuple[str, ...]) -> Any:
-    from pydantic import ValidationError
-
-    from hunmin.adapt.nlu.spec import NluSpec
-    from hunmin.core.errors import RecipeError, suggest
-    from hunmin.core.yaml12 import parse_yaml
-
-    for item in settings:
-        key, equals, value = item.partition("=")
-        if not equals:
-            raise click.UsageError(f"'{item}' is no KEY=VALUE, such as epochs=20")
-        given[key], _ = parse_yaml(value, item)
-    try:
-        return NluSpec.model_validate(given)
-    except ValidationError as error:
-        lines = []
-        for problem in error.errors():
-            key = ".".join(map(str, problem["loc"]))
-            near = suggest(key, NluSpec.model_fields) if key not in NluSpec.model_fields else ""
-            lines.append(f"{key}: {problem['msg']}.{near}" if key else problem["msg"])
-        raise RecipeError(
-            "; ".join(lines),
-            where="settings",
-            allowed=", ".join(NluSpec.model_fields),
-            hint="correct the setting; docs/reference lists what each means",
-        ) from error

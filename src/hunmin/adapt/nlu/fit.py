@@ -11,7 +11,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -87,11 +87,20 @@ class Fit:
         folder: Where metrics and checkpoint lie.
         identity: A hash of all that decides the result; a checkpoint of another one is not used.
         device: Where the network lies.
+        on_evaluation: Told the epoch and its scores; may end the run by raising.
     """
 
     def __init__(
-        self, spec: NluSpec, task: Task, folder: Path, identity: str, device: torch.device
+        self,
+        spec: NluSpec,
+        task: Task,
+        folder: Path,
+        identity: str,
+        device: torch.device,
+        *,
+        on_evaluation: Callable[[int, Mapping[str, float]], None] | None = None,
     ) -> None:
+        self.on_evaluation = on_evaluation
         self.spec = spec
         self.task = task
         self.folder = folder
@@ -202,6 +211,8 @@ class Fit:
             self.best_weights = {key: value.detach().clone() for key, value in weights.items()}
         else:
             state.stale += 1
+        if self.on_evaluation is not None:
+            self.on_evaluation(state.epoch, scores)
         if spec.patience is not None and state.stale >= spec.patience:
             logger.info("no better dev score for %d evaluations: stopping", state.stale)
             state.finished = True
