@@ -49,6 +49,8 @@ def test_stock_transformers_knows_the_mask(folder: Path) -> None:
     theirs = AutoTokenizer.from_pretrained(folder)
     assert (theirs.mask_token, theirs.mask_token_id) == (MASK_TOKEN, 3)
     assert theirs.pad_token_id == 1
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    assert MASK_TOKEN not in config["additional_special_tokens"]
     assert theirs.convert_tokens_to_ids(CONTINUE_TOKEN) == 4
     assert MASK_TOKEN in theirs("a <|mask|> b").tokens()
 
