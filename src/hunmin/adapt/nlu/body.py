@@ -184,7 +184,7 @@ def _set_rates(config: PreTrainedConfig, names: tuple[str, ...], rate: float) ->
             "this architecture has no dropout of this kind",
             given=config.model_type,
             allowed=f"a configuration with one of {', '.join(names)}",
-            hint="leave the dropout out, or take another body",
+            hint="set nlu.hidden_dropout and nlu.attention_dropout to null, or take another body",
         )
     for name in present:
         setattr(config, name, rate)

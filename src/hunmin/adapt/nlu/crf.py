@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from hunmin.adapt.nlu.decode import Transitions
 
+_TINY = torch.finfo(torch.float32).tiny
+
 
 class LinearChain(nn.Module):
     """Scores of a tag after another, of the first and of the last.
@@ -37,8 +39,10 @@ class LinearChain(nn.Module):
         Returns:
             Nats of each row, float32, shape (B); 0 for rows without places.
         """
-        logits = logits_BPS.float()
-        loss: Tensor = self._log_partition(logits, mask_BP) - self._score(logits, tags_BP, mask_BP)
+        with torch.autocast(logits_BPS.device.type, enabled=False):
+            logits = logits_BPS.float()
+            total = self._log_partition(logits, mask_BP)
+            loss: Tensor = total - self._score(logits, tags_BP, mask_BP)
         return loss
 
     def _score(self, logits: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
@@ -52,8 +56,13 @@ class LinearChain(nn.Module):
 
     def _log_partition(self, logits: Tensor, mask: Tensor) -> Tensor:
         reached = self.start + logits[:, 0]
+        # A product of matrices instead of a sum over all pairs: as exact while transitions are
+        # nowhere near the largest float32's logarithm, 88.
+        factors = self.transitions.exp()
         for place in range(1, logits.shape[1]):
-            onward = torch.logsumexp(reached[:, :, None] + self.transitions, dim=1)
+            top = reached.amax(1, keepdim=True).detach()
+            sums = (reached - top).exp() @ factors
+            onward = sums.clamp(min=_TINY).log() + top
             here = mask[:, place, None]
             reached = torch.where(here, onward + logits[:, place], reached)
         return torch.logsumexp(reached + self.end, dim=1) * mask[:, 0]

@@ -106,9 +106,7 @@ def decode(
         np.asarray(slot_logits[row, one.places], dtype=np.float64)
         for row, one in enumerate(encoded)
     ]
-    tags = [
-        logits.argmax(1) if transitions is None else viterbi(logits, transitions) for logits in rows
-    ]
+    tags = [row.argmax(1) for row in rows] if transitions is None else viterbi(rows, transitions)
     slots = _slots(config, encoded, rows, tags)
     return [
         Parse(
@@ -154,28 +152,40 @@ def _slot(one: EncodedUtterance, span: WordSpan, sure: npt.NDArray[np.float64]) 
     return ParsedSlot(kind, one.text[start:stop], start, stop, float(sure[first:end].min()))
 
 
-def viterbi(logits: Floats, crf: Transitions) -> Integers:
-    """Find the likeliest sequence of tags.
+def viterbi(rows: Sequence[Floats], crf: Transitions) -> list[Integers]:
+    """Find the likeliest sequence of tags of each text, all texts at once.
 
     Args:
-        logits: Shape (P, S).
+        rows: For each text its logits, shape (P, S).
         crf: Transitions of the tags.
 
     Returns:
-        Shape (P).
+        For each text its tags, shape (P).
     """
-    if not len(logits):
-        return np.zeros(0, dtype=np.int64)
-    best = crf.start + logits[0]
-    back = np.zeros(logits.shape, dtype=np.int64)
-    for place in range(1, len(logits)):
-        reached = best[:, None] + crf.transitions
-        back[place] = reached.argmax(0)
-        best = reached.max(0) + logits[place]
-    tags = np.empty(len(logits), dtype=np.int64)
-    tags[-1] = (best + crf.end).argmax()
-    for place in range(len(logits) - 1, 0, -1):
-        tags[place - 1] = back[place, tags[place]]
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    best = np.zeros((len(rows), int(lengths.max(initial=1)), len(crf.start)), dtype=np.float32)
+    for number, row in enumerate(rows):
+        best[number, : len(row)] = row
+    best[:, 0] += crf.start
+    for place in range(1, best.shape[1]):
+        best[:, place] += (best[:, place - 1, :, None] + crf.transitions).max(1)
+    tags = _trace_back(best, lengths, crf)
+    return [chosen[:length] for chosen, length in zip(tags, lengths, strict=True)]
+
+
+def _trace_back(best: npt.NDArray[np.float32], lengths: Integers, crf: Transitions) -> Integers:
+    """Follow the best way from the last tag of each text to its first.
+
+    Predecessors are found again for the tags on the way alone, not kept for all.
+    """
+    ends = best[np.arange(len(best)), np.maximum(lengths, 1) - 1] + crf.end
+    last = ends.argmax(1)
+    tags = np.zeros(best.shape[:2], dtype=np.int64)
+    for place in range(best.shape[1] - 1, -1, -1):
+        tags[:, place] = last
+        if place:
+            before = (best[:, place - 1] + crf.transitions[:, last].T).argmax(1)
+            last = np.where(place < lengths, before, last)
     return tags
 
 

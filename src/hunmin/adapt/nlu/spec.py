@@ -61,7 +61,7 @@ class NluSpec(Spec):
     """Decay of matrices per step and learning rate; vectors are not decayed."""
     clip_gradient_norm: float | None = Field(1.0, gt=0)
     """Gradients are scaled down to this norm when they exceed it; null for never."""
-    hidden_dropout: float | None = Field(None, ge=0, lt=1)
+    hidden_dropout: float | None = Field(0.1, ge=0, lt=1)
     """Dropout on hidden states of the body; null for the body's own."""
     attention_dropout: float | None = Field(None, ge=0, lt=1)
     """Dropout on attention weights of the body; null for the body's own."""
@@ -80,11 +80,13 @@ class NluSpec(Spec):
     """Width of these layers; 0 for the body's."""
     slot_weight: float = Field(2.0, ge=0)
     """Weight of the slots' loss beside the intent's."""
-    crf: bool = False
-    """Whether a linear chain chooses all tags of an utterance together."""
+    crf: bool = True
+    """Whether a linear chain chooses all tags of an utterance together; with labelling `all` it
+    keeps the tags of a word's pieces in line."""
     labelling: Labelling = "all"
     """Which tokens have a tag: the first of each word, as in MASSIVE's baselines, or all, which
-    finds slots that end within a word (Korean 거실의)."""
+    finds slots that end within a word (Korean 거실의). `first` finds a little more of what is
+    scored in whole words."""
     text_form: TextForm = "written"
     """How utterances are written before they are encoded: as they are, in small letters, or as
     spoken, also without punctuation."""

@@ -20,7 +20,7 @@ from hunmin.adapt.nlu.massive_files import read_folder, write_folder
 from hunmin.adapt.nlu.model import load_nlu_model
 from hunmin.adapt.nlu.predictions import score_files
 from hunmin.adapt.nlu.report import NluReport
-from hunmin.adapt.nlu.spec import NluSpec
+from hunmin.adapt.nlu.spec import NluSpec, nlu_presets
 from hunmin.adapt.nlu.utterances import make_utterance
 from hunmin.core.artifact import Artifact
 from hunmin.core.errors import (
@@ -224,6 +224,10 @@ def test_presets_are_the_published_ones_until_a_key_replaces_theirs() -> None:
     assert spec.schedule_of(600).warmup == 0.5, "a short run must not be all warm-up"
     linear = NluSpec(warmup=0.1).schedule_of(100)
     assert linear.decay == pytest.approx(0.9)  # type: ignore[union-attr]
+    small = nlu_presets()["small"]
+    defaults = {name: field.default for name, field in NluSpec.model_fields.items()}
+    written = NluSpec.model_validate(small).model_dump()
+    assert {name: written[name] for name in small} == {name: defaults[name] for name in small}
     with pytest.raises(ValueError, match="Did you mean 'xlmr-full'"):
         NluSpec(preset="xlmr-ful")
 
