@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from hunmin.adapt.nlu.massive_files import read_file
 from hunmin.adapt.nlu.spec import NluSpec
 from hunmin.adapt.nlu.utterances import Utterance
 from hunmin.core.errors import EmptyCorpusError, InputError, MissingInputError, suggest
+from hunmin.core.hashing import seed_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ def read_data(spec: NluSpec) -> DataSet:
         locale: [made for path in files[locale] for made in read_file(path)] for locale in wanted
     }
     train, train_locales = _select(found, spec.train_locales, "train", "train_locales")
+    train = _draw(train, spec.max_train_utterances, spec.seed)
     selection = spec.selection_locales or train_locales
     dev, selection_locales = _select(found, selection, "dev", "selection_locales")
     test, test_locales = _select(found, spec.test_locales, spec.test_partition, "test_locales")
@@ -120,6 +124,19 @@ def _select(
         every = [made for rows in found.values() for made in rows]
         raise _without_partition("no locale", every, partition, key)
     return chosen, tuple(present)
+
+
+def _draw(rows: list[Utterance], most: int | None, seed: int) -> list[Utterance]:
+    """Keep at most so many utterances of each locale, in their order."""
+    if most is None:
+        return rows
+    kept: list[Utterance] = []
+    for locale in dict.fromkeys(made.locale for made in rows):
+        some = [made for made in rows if made.locale == locale]
+        generator = np.random.default_rng(seed_from(seed, "draw", locale))
+        chosen = np.sort(generator.permutation(len(some))[:most])
+        kept += [some[number] for number in chosen]
+    return kept
 
 
 def _without_partition(

@@ -28,7 +28,7 @@ from hunmin.adapt.nlu.model import (
     save_nlu_model,
 )
 from hunmin.adapt.nlu.predictions import write_predictions
-from hunmin.adapt.nlu.report import NluReport, report_markdown, score_all
+from hunmin.adapt.nlu.report import NluReport, model_card, report_markdown, score_all
 from hunmin.adapt.nlu.report_plot import plot_locales
 from hunmin.adapt.nlu.spec import NluSpec
 from hunmin.adapt.nlu.teaching import TeacherAnswers, ask_teacher, check_teacher
@@ -122,7 +122,7 @@ def finetune(
     )
 
     def write_more(draft: Path) -> None:
-        write_report(draft, report, ready.data, parses, folder / METRICS_FILE)
+        write_report(draft, report, ready.data, parses, folder / METRICS_FILE, name=output.name)
 
     artifact = save_nlu_model(
         ready.network,
@@ -336,8 +336,10 @@ def write_report(
     data: DataSet,
     parses: Sequence[Parse | None],
     metrics: Path,
+    *,
+    name: str,
 ) -> None:
-    """Write report, plot, predictions and metrics into a folder.
+    """Write card, report, plot, predictions and metrics into a folder.
 
     Args:
         draft: The folder.
@@ -345,9 +347,11 @@ def write_report(
         data: Utterances.
         parses: One for each of `data.test`.
         metrics: The run's metrics.jsonl.
+        name: Name of the model's folder.
     """
     (draft / "report.json").write_text(report.model_dump_json(indent=2), encoding="utf-8")
     (draft / "report.md").write_text(report_markdown(report), encoding="utf-8")
+    (draft / "README.md").write_text(model_card(report, name), encoding="utf-8")
     (draft / METRICS_FILE).write_bytes(metrics.read_bytes())
     plot_locales(report, [draft / f"locales{suffix}" for suffix in PLOT_SUFFIXES])
     write_predictions(draft / "predictions", data.test, parses)

@@ -143,6 +143,55 @@ def report_markdown(report: NluReport) -> str:
     return "\n".join(lines)
 
 
+def model_card(report: NluReport, folder: str) -> str:
+    """Return README.md of the model's folder.
+
+    Args:
+        report: The numbers.
+        folder: Name of the folder.
+
+    Returns:
+        Markdown with the header that the Hugging Face hub reads.
+    """
+    languages = sorted({locale.split("-")[0] for locale in report.train_locales})
+    lines = [
+        "---",
+        "library_name: transformers",
+        "tags: [hunmin, intent-classification, slot-filling]",
+        f"language: [{', '.join(languages)}]",
+        "---",
+        "",
+        f"# {folder}",
+        "",
+        "Intents and slots of what people say to an assistant.",
+        "",
+        *_headline(report),
+        "",
+        *_use(report, folder),
+        "",
+        "Scores by locale, and how they were obtained: [report.md](report.md).",
+        "",
+        "## Limits",
+        "",
+        "It knows the intents and slots that it was trained on and no others: whatever is said, "
+        "one of these intents is the answer. Its scores hold for utterances like the tested ones.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _use(report: NluReport, folder: str) -> list[str]:
+    if report.settings.get("style") != "text":
+        return ["```bash", f'hunmin ask {folder} "…"', "```"]
+    return [
+        "```python",
+        "from pathlib import Path",
+        "from hunmin.adapt.nlu.text_model import load_text_model",
+        f'load_text_model(Path("{folder}")).parse(["…"])',
+        "```",
+    ]
+
+
 def _headline(report: NluReport) -> list[str]:
     parts = [
         (

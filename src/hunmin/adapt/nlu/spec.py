@@ -34,6 +34,8 @@ class NluSpec(Spec):
     """Locales that are tested; none for all that have a test partition."""
     test_partition: str = "test"
     """Partition that is tested."""
+    max_train_utterances: Count | None = Field(None, ge=1)
+    """Most utterances of a locale that are learnt, drawn at random; null for all."""
     preset: str = DEFAULT_PRESET
     """Settings tuned for a kind of body, replaced by the keys given here: small, xlmr-full,
     xlmr-zero-shot, mt5-encoder-full, mt5-encoder-zero-shot, mt5-text-full, mt5-text-zero-shot."""

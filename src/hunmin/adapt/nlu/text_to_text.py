@@ -192,7 +192,7 @@ def finetune_text(
         config.write(draft.path)
         for name in _tokenizer_files(body):
             shutil.copyfile(body / name, draft.path / name)
-        write_report(draft.path, report, data, parses, folder / METRICS_FILE)
+        write_report(draft.path, report, data, parses, folder / METRICS_FILE, name=output.name)
         draft.facts.update(report_facts(report), malformed=report.num_malformed)
     fit.forget_checkpoint()
     return load_artifact(output, TEXT_MODEL_KIND, verify=False)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from hunmin.adapt.nlu.config import HEADS_FILE
+from hunmin.adapt.nlu.data_set import read_data
 from hunmin.adapt.nlu.examples import epoch_batches
 from hunmin.adapt.nlu.finetune import finetune
 from hunmin.adapt.nlu.fit import Fit
@@ -177,7 +178,9 @@ def test_what_cannot_be_learnt_is_said_and_left_out(
     long = make_utterance(id="long", utt="hello " * 1700, **known)
     write_folder(tmp_path / "data", [*rows, double, long])
     spec = settings(tmp_path / "data", labelling="first", epochs=1)
-    report = report_of(finetune(spec, body_folder, tmp_path / "nlu"))
+    artifact = finetune(spec, body_folder, tmp_path / "nlu")
+    report = report_of(artifact)
+    assert "1 in training" in (artifact.path / "report.md").read_text()
     assert report.training["left_out_two_slots_on_one_tag"] == 1
     assert report.training["truncated"] == 1
     assert "1 utterances are left out" in caplog.text
@@ -239,6 +242,15 @@ def test_frozen_embeddings_stay(data_folder: Path, body_folder: Path, tmp_path: 
     before = load_file(body_folder / "model.safetensors")[f"roberta_prelayernorm.{key}"]
     after = load_file(artifact.path / "model.safetensors")
     assert torch.equal(before, after[key])
+
+
+def test_a_share_of_each_locale_is_drawn(data_folder: Path) -> None:
+    spec = settings(data_folder, train_locales=("en", "ko"), max_train_utterances=5)
+    drawn = [(made.locale, made.id) for made in read_data(spec).train]
+    assert [locale for locale, _ in drawn] == ["en"] * 5 + ["ko"] * 5
+    other = [(made.locale, made.id) for made in read_data(settings(data_folder)).train]
+    assert set(drawn[:5]) < set(other)
+    assert drawn == [(made.locale, made.id) for made in read_data(spec).train]
 
 
 def test_an_epoch_has_each_example_once_in_batches_of_like_length() -> None:
