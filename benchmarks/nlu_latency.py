@@ -230,9 +230,9 @@ def main() -> None:
         f"than sixty languages, {facts['mean_tokens']:.1f} tokens and "
         f"{facts['mean_slots']:.1f} slots on average, {options.rounds} rounds. "
         f"The network alone is without encoding and decoding, and finds its weights in the cache. "
-        f"XLM-R base has its published head for MASSIVE, and reads the same tokens. Processor time does not count what other "
-        f"programs took: the machine's load was {load:.1f} at the start. ONNX Runtime "
-        f"{facts['onnxruntime']}."
+        f"XLM-R base has its published head for MASSIVE, and reads the same tokens. "
+        f"Processor time does not count what other programs took: the machine's load was "
+        f"{load:.1f} at the start. ONNX Runtime {facts['onnxruntime']}."
     )
     details = {
         "command": f"python {' '.join(sys.argv)}",
