@@ -59,7 +59,8 @@ def command(
     if not read:
         raise click.UsageError("TEXT is -, and stdin has no line")
     parser = open_parser(model_folder, precision="int8" if precision == "int8" else "float32")
-    parses = parser.parse(read, locale, num_best=num_best)
+    # One by one: what a text means must not hang on the texts beside it, see NluEngine.
+    parses = parser.parse(read, locale, batch_size=1, num_best=num_best)
     for number, (text, parse) in enumerate(zip(read, parses, strict=True)):
         if as_json:
             click.echo(json.dumps(parse_record(number, text, parse), ensure_ascii=False))

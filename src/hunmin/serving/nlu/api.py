@@ -26,6 +26,9 @@ class NluService:
         model_id: The name under which clients ask for it.
         num_workers: Requests that are worked on at the same time; no more than there are cores.
         max_waiting: A request is refused while this many wait.
+        batch_size: Utterances of one call of the network. More than one is up to twice as fast
+            for requests with many, but int8 may then parse an utterance in another way beside
+            others than alone.
         limits: What one request may ask for; the defaults if None.
     """
 
@@ -36,6 +39,7 @@ class NluService:
         *,
         num_workers: int = 1,
         max_waiting: int = 64,
+        batch_size: int = 1,
         limits: Limits | None = None,
     ) -> None:
         self.parser = parser
@@ -51,6 +55,7 @@ class NluService:
         self._pool = ThreadPoolExecutor(num_workers, thread_name_prefix="nlu")
         self._num_workers = num_workers
         self._max_waiting = max_waiting
+        self._batch_size = batch_size
         self._num_open = 0
         self._is_alive = True
 
@@ -108,7 +113,9 @@ class NluService:
             )
         self._num_open += 1
         try:
-            work = partial(self.parser.parse, texts, locale, num_best=num_best)
+            work = partial(
+                self.parser.parse, texts, locale, batch_size=self._batch_size, num_best=num_best
+            )
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
             self._num_open -= 1

@@ -57,7 +57,8 @@ class NluEngine:
     Note:
         In int8 the largest activation of a batch scales all of them, so that an utterance near
         a border between two labels may be parsed in another way beside other texts; the report
-        of the export says how often.
+        of the export says how often. A batch size of 1 keeps them apart: the server and
+        `hunmin ask` do so.
     """
 
     network: Network

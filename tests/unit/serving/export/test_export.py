@@ -11,10 +11,12 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from click.testing import CliRunner
 from tests.support.tiny_nlu import VOCAB_SIZE, save_own_answers
 from tests.unit.serving.conftest import Exported
 
 from hunmin.adapt.nlu.model import load_nlu_model
+from hunmin.cli.export import command
 from hunmin.core.artifact import load_artifact
 from hunmin.core.errors import ArtifactKindError, EmptyCorpusError
 from hunmin.serving.errors import AccuracyLossError
@@ -148,6 +150,18 @@ def test_a_graph_that_computes_something_else_is_refused(
     with pytest.raises(AccuracyLossError, match="computes something else"):
         export_onnx(ExportSpec(max_drop=100), exported.model, tmp_path / "out", data=exported.data)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("traced_before")
+def test_the_verb_prints_the_folder_and_passes_its_settings_on(
+    exported: Exported, tmp_path: Path
+) -> None:
+    words = ["onnx", exported.model, "--data", exported.data, "--out", tmp_path / "out"]
+    run = CliRunner().invoke(command, [str(word) for word in [*words, "--max-drop", 100]])
+    assert run.stdout.splitlines() == [str(tmp_path / "out")]
+    assert "# Export of an NLU model" in run.stderr
+    spec = load_artifact(tmp_path / "out").manifest.recipe["export"]
+    assert spec == ExportSpec(max_drop=100).model_dump(mode="json")
 
 
 @pytest.mark.usefixtures("traced_before")

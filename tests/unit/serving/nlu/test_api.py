@@ -12,9 +12,11 @@ import httpx
 import jsonschema
 import pytest
 from tests.support.tiny_models import tiny_gpt2, tiny_tokenizer
+from tests.unit.serving.conftest import Exported
 
 from hunmin.adapt.nlu.config import NluConfig
 from hunmin.adapt.nlu.decode import NUM_BEST, Parse
+from hunmin.cli.serve_models import ServeRequest, open_app
 from hunmin.serving.api import create_app
 from hunmin.serving.app import Limits
 from hunmin.serving.engine import Engine
@@ -72,9 +74,11 @@ def test_an_answer_says_what_the_engine_does(call: Call, parser: NluEngine) -> N
     assert found["slots"]
 
 
-def test_many_utterances_keep_their_order(call: Call) -> None:
+def test_many_utterances_are_answered_in_order_as_if_each_were_alone(call: Call) -> None:
     texts = ["light", "a much longer light than that", "불"]
     answer = ask(call, texts=texts)
+    alone = [ask(call, text=text)["data"][0] for text in texts]
+    assert answer["data"] == [{**one, "index": row} for row, one in enumerate(alone)]
     assert [found["text"] for found in answer["data"]] == texts
     assert [found["index"] for found in answer["data"]] == [0, 1, 2]
     assert (answer["locale"], answer["is_trained_language"]) == (None, None)
@@ -183,7 +187,7 @@ class Waiting:
         num_best: int = NUM_BEST,
     ) -> list[Parse]:
         assert self.may_go.wait(30)
-        return self._parser.parse(texts, locales, num_best=num_best)
+        return self._parser.parse(texts, locales, batch_size=batch_size, num_best=num_best)
 
 
 def test_a_full_queue_is_a_429_and_a_closed_service_a_503(parser: NluEngine) -> None:
@@ -210,6 +214,17 @@ def test_a_full_queue_is_a_429_and_a_closed_service_a_503(parser: NluEngine) -> 
     call = caller(app)
     assert call("POST", "/v1/nlu", json={"text": "a"}).status_code == 503
     assert call("GET", "/health").status_code == 503
+
+
+def test_serve_opens_what_a_folder_holds(exported: Exported) -> None:
+    wish = ServeRequest.of(
+        exported.folder, None, name="home", api_key="k", num_rows=1, max_waiting=1, num_workers=2
+    )
+    with open_app(wish) as app:
+        call, headers = caller(app), {"authorization": "Bearer k"}
+        answer = call("POST", "/v1/nlu", json={"text": "light"}, headers=headers)
+        assert answer.json()["model"] == "home"
+    assert call("POST", "/v1/nlu", json={"text": "light"}, headers=headers).status_code == 503
 
 
 def test_it_is_served_beside_a_language_model(service: NluService) -> None:
