@@ -52,8 +52,13 @@ class Task(Protocol):
     def lengths(self) -> Integers:
         """Tokens of each example, shape (N)."""
 
-    def loss(self, rows: Integers) -> tuple[Tensor, dict[str, float]]:
-        """Return the mean loss of some examples, and its parts for the record."""
+    def loss(self, rows: Integers, whole: Integers) -> tuple[Tensor, dict[str, float]]:
+        """Return what examples add to the mean loss of a batch, and its parts for the record.
+
+        Args:
+            rows: Numbers of the examples of a forward pass.
+            whole: Numbers of the examples of the batch, over which the mean is taken.
+        """
 
     def evaluate(self) -> dict[str, float]:
         """Return scores on the dev partition; `exact_match` chooses the epoch."""
@@ -165,13 +170,12 @@ class Fit:
             group["lr"] = self.spec.learning_rate * factor
         parts: dict[str, float] = {}
         for some in self._microbatches(rows):
-            share = len(some) / len(rows)
             with autocast(self.precision, self.device):
-                loss, found = self.task.loss(some)
+                loss, found = self.task.loss(some, rows)
             self._check(float(loss.detach()), "loss")
-            (loss * share).backward()
+            loss.backward()
             for key, value in {"loss": float(loss.detach()), **found}.items():
-                parts[key] = parts.get(key, 0.0) + value * share
+                parts[key] = parts.get(key, 0.0) + value
         norm = nn.utils.clip_grad_norm_(
             self.task.network.parameters(), self.spec.clip_gradient_norm or math.inf
         )

@@ -62,8 +62,16 @@ class JointTask:
         """Tokens of each example, shape (N)."""
         return self._lengths
 
-    def loss(self, rows: Integers) -> tuple[Tensor, dict[str, float]]:
-        """Return the mean loss of some examples, and its parts."""
+    def loss(self, rows: Integers, whole: Integers) -> tuple[Tensor, dict[str, float]]:
+        """Return what examples add to the mean loss of a batch, and its parts.
+
+        Args:
+            rows: Numbers of the examples of a forward pass.
+            whole: Numbers of the examples of the batch.
+
+        Returns:
+            The intents' part is a mean over utterances, the slots' one over places.
+        """
         batch = collate(self.examples, rows, self.config.pad_id)
         device = next(self.joint.parameters()).device
         intents, slots = self.joint(
@@ -71,33 +79,33 @@ class JointTask:
             torch.from_numpy(batch.attention_mask).to(device),
         )
         wanted = torch.from_numpy(batch.intents).to(device)
-        intent_loss = F.cross_entropy(intents.float(), wanted)
-        slot_loss = self._slot_loss(batch, slots)
+        intent_sum = F.cross_entropy(intents.float(), wanted, reduction="sum")
+        intent_loss = intent_sum / len(whole)
+        num_places = sum(len(self.examples[row].tags) for row in whole)
+        slot_loss = self._slot_loss(batch, slots) / max(1, num_places)
         loss = intent_loss + self.spec.slot_weight * slot_loss
         parts = {"intent_loss": float(intent_loss.detach()), "slot_loss": float(slot_loss.detach())}
         if self.answers is None:
             return loss, parts
-        intent_gap, slot_gap = self.answers.loss(batch, intents, slots, self.spec.temperature)
+        intent_gap, slot_gap = self.answers.loss(
+            batch, whole, intents, slots, self.spec.temperature
+        )
         taught = intent_gap + self.spec.slot_weight * slot_gap
         weight = self.spec.teacher_weight
         parts["teacher_loss"] = float(taught.detach())
         return (1 - weight) * loss + weight * taught, parts
 
     def _slot_loss(self, batch: Batch, slots: Tensor) -> Tensor:
-        """Mean over all places of the batch, with a chain as without."""
-        num_places = max(1, int(batch.is_place.sum()))
+        """Sum over all places, with a chain as without."""
         tags = torch.from_numpy(batch.tags).to(slots.device)
         if self.joint.crf is None:
             flat = slots.float().flatten(0, 1)
-            return (
-                F.cross_entropy(flat, tags.flatten(), ignore_index=IGNORED, reduction="sum")
-                / num_places
-            )
+            return F.cross_entropy(flat, tags.flatten(), ignore_index=IGNORED, reduction="sum")
         places = torch.from_numpy(batch.places).to(slots.device)
         logits = slots.gather(1, places.unsqueeze(2).expand(-1, -1, slots.shape[2]))
         chosen = tags.gather(1, places).clamp(min=0)
         mask = torch.from_numpy(batch.is_place).to(slots.device)
-        chain: Tensor = self.joint.crf(logits, chosen, mask).sum() / num_places
+        chain: Tensor = self.joint.crf(logits, chosen, mask).sum()
         return chain
 
     def evaluate(self) -> dict[str, float]:

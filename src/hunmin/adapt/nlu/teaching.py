@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hunmin.adapt.distill.losses import task_distillation
 from hunmin.adapt.nlu.encode import EncodedUtterance, pad_batch
-from hunmin.adapt.nlu.examples import Batch, Example
+from hunmin.adapt.nlu.examples import Batch, Example, Integers
 from hunmin.adapt.nlu.model import NluModel, by_length
 from hunmin.core.errors import ArtifactMismatchError
 from hunmin.core.progress import progress
@@ -36,9 +36,25 @@ class TeacherAnswers:
     has_slots: tuple[npt.NDArray[np.bool_], ...]
 
     def loss(
-        self, batch: Batch, intent_logits: Tensor, slot_logits: Tensor, temperature: float
+        self,
+        batch: Batch,
+        whole: Integers,
+        intent_logits: Tensor,
+        slot_logits: Tensor,
+        temperature: float,
     ) -> tuple[Tensor, Tensor]:
-        """Return how far a batch is from the teacher, for intents and for slots."""
+        """Return what examples add to the mean distance of a batch, for intents and for slots.
+
+        Args:
+            batch: The examples of a forward pass.
+            whole: Numbers of the examples of the batch.
+            intent_logits: The student's, shape (B, I).
+            slot_logits: The student's, shape (B, T, S).
+            temperature: See `task_distillation`.
+
+        Returns:
+            Two scalars with gradients for the student.
+        """
         rows, columns = np.nonzero(batch.is_place)
         tokens = batch.places[rows, columns]
         device = slot_logits.device
@@ -46,7 +62,7 @@ class TeacherAnswers:
         wanted[rows, tokens] = np.concatenate([self.slots[row] for row in batch.rows])
         mask = np.zeros(batch.tags.shape, dtype=bool)
         mask[rows, tokens] = np.concatenate([self.has_slots[row] for row in batch.rows])
-        return task_distillation(
+        intent, slot = task_distillation(
             intent_logits,
             slot_logits,
             torch.from_numpy(self.intents[batch.rows].astype(np.float32)).to(device),
@@ -54,6 +70,9 @@ class TeacherAnswers:
             torch.from_numpy(mask).to(device),
             temperature,
         )
+        num_compared = sum(int(self.has_slots[row].sum()) for row in whole)
+        slot_share = int(mask.sum()) / max(1, num_compared)
+        return intent * (len(batch.rows) / len(whole)), slot * slot_share
 
 
 def check_teacher(

@@ -96,19 +96,31 @@ class TextTask:
         join = max if self.model.is_sequence else sum
         return np.array([join((len(p), len(t))) for p, t in pairs], dtype=np.int64)
 
-    def loss(self, rows: Integers) -> tuple[Tensor, dict[str, float]]:
-        """Return the mean loss of the written tokens; labels of a prompt do not count."""
+    def loss(self, rows: Integers, whole: Integers) -> tuple[Tensor, dict[str, float]]:
+        """Return what examples add to the mean loss of a batch; labels of a prompt do not count.
+
+        Args:
+            rows: Numbers of the examples of a forward pass.
+            whole: Numbers of the examples of the batch.
+
+        Returns:
+            A mean over the written tokens, and no parts.
+        """
+        num_tokens = sum(len(self._targets[row]) for row in whole)
+        return self._sum(rows) / num_tokens, {}
+
+    def _sum(self, rows: Integers) -> Tensor:
         prompts = [self._prompts[row] for row in rows]
         targets = [self._targets[row] for row in rows]
         if self.model.is_sequence:
-            return self._sequence_loss(prompts, targets), {}
+            return self._sequence_loss(prompts, targets)
         whole = [prompt + target for prompt, target in zip(prompts, targets, strict=True)]
         wanted = [
             [IGNORED] * (len(prompt) - 1) + target
             for prompt, target in zip(prompts, targets, strict=True)
         ]
         ids, mask = pad_rows([row[:-1] for row in whole], self.model.config.pad_id)
-        return self._cross_entropy(wanted, input_ids=ids, attention_mask=mask), {}
+        return self._cross_entropy(wanted, input_ids=ids, attention_mask=mask)
 
     def _sequence_loss(self, prompts: list[list[int]], targets: list[list[int]]) -> Tensor:
         config = self.model.config
@@ -121,11 +133,9 @@ class TextTask:
     def _cross_entropy(self, wanted: list[list[int]], **inputs: Tensor) -> Tensor:
         device = self.model.network.device
         there = {name: tensor.to(device) for name, tensor in inputs.items()}
-        logits = self.model.network(**there, use_cache=False).logits
-        labels, _ = pad_rows(wanted, IGNORED)
-        return F.cross_entropy(
-            logits.float().flatten(0, 1), labels.to(device).flatten(), ignore_index=IGNORED
-        )
+        logits = self.model.network(**there, use_cache=False).logits.float().flatten(0, 1)
+        labels = pad_rows(wanted, IGNORED)[0].to(device).flatten()
+        return F.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
 
     def evaluate(self) -> dict[str, float]:
         """Return scores on the dev utterances, averaged over their locales."""
