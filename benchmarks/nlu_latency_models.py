@@ -155,7 +155,7 @@ def export_student(student: Path, texts: Sequence[str], folder: Path) -> Path:
         ],
     )
     return export_onnx(
-        ExportSpec(max_drop=100), student, folder / "export", data=folder / "data"
+        ExportSpec(max_drop=100), student, folder / "export", data=[folder / "data"]
     ).path
 
 

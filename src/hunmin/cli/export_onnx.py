@@ -15,8 +15,9 @@ DEFAULTS = ExportSpec()
 @click.command("onnx")
 @click.argument("model_folder", type=click.Path(path_type=Path))
 @click.option(
-    "--data", required=True, type=click.Path(path_type=Path), metavar="FOLDER",
-    help="LOCALE.jsonl files with labelled utterances, on which the networks are compared.",
+    "--data", required=True, multiple=True, type=click.Path(path_type=Path), metavar="FOLDER",
+    help="LOCALE.jsonl files with labelled utterances, on which the networks are compared; may be "
+    "repeated.",
 )  # fmt: skip
 @click.option(
     "--out", "output", required=True, type=click.Path(path_type=Path), metavar="FOLDER",
@@ -29,7 +30,7 @@ DEFAULTS = ExportSpec()
 @click.option("--partition", default=DEFAULTS.partition, show_default=True, help="Part to compare.")
 @click.option(
     "--locale", "locales", multiple=True, metavar="NAME",
-    help="Compare on this locale; may be given several times.  [default: all]",
+    help="Compare on this locale; may be repeated.  [default: all]",
 )  # fmt: skip
 @click.option(
     "--max-utterances", type=click.IntRange(1), default=DEFAULTS.max_utterances, show_default=True,
@@ -42,7 +43,7 @@ DEFAULTS = ExportSpec()
 @click.option("--no-float32", is_flag=True, help="Leave the float32 network out.")
 def command(
     model_folder: Path,
-    data: Path,
+    data: tuple[Path, ...],
     output: Path,
     max_drop: float,
     partition: str,
@@ -65,13 +66,14 @@ def command(
     from hunmin.serving.export.export import export_onnx
 
     spec = ExportSpec(
+        data=data,
         partition=partition,
-        locales=locales or None,
+        locales=locales,
         max_utterances=max_utterances,
         max_drop=max_drop,
         reduce_range=reduce_range,
         keep_float32=not no_float32,
     )
-    artifact = export_onnx(spec, model_folder, output, data=data)
+    artifact = export_onnx(spec, model_folder, output)
     click.echo((artifact.path / "report.md").read_text(encoding="utf-8"), err=True)
     click.echo(artifact.path)

@@ -65,7 +65,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     config = tiny_config(pooling="mean")
     model = save_tiny_nlu(folder / "nlu", config, tiny_modernbert())
     data = save_own_answers(load_nlu_model(model), folder / "data", tiny_texts())
-    export_onnx(ExportSpec(max_drop=100), model, folder / "export", data=data)
+    export_onnx(ExportSpec(max_drop=100), model, folder / "export", data=[data])
     return Exported(model, data, folder / "export")
 
 

@@ -14,7 +14,6 @@ from hunmin.adapt.nlu.body import MODEL_KIND
 from hunmin.adapt.nlu.config import HEADS_FILE
 from hunmin.adapt.nlu.decode import CRF_TENSORS, Transitions
 from hunmin.adapt.nlu.encode import EncodedUtterance
-from hunmin.adapt.nlu.massive_files import read_folder
 from hunmin.adapt.nlu.model import NluModel, load_nlu_model
 from hunmin.core.artifact import Artifact, check_output, load_artifact, write_artifact
 from hunmin.core.atomic import explain_disk_full
@@ -28,26 +27,28 @@ from hunmin.serving.export.gate import (
     check_float32,
     compare,
     describe,
-    evenly,
     median_milliseconds,
 )
 from hunmin.serving.export.graph import write_graph
 from hunmin.serving.export.quantize import quantize
 from hunmin.serving.export.report import ExportReport, NetworkFacts
 from hunmin.serving.export.spec import ExportSpec
+from hunmin.serving.export.utterances import read_utterances
 from hunmin.serving.nlu.engine import BATCH_SIZE, FILES, ONNX_KIND
 from hunmin.serving.nlu.network import Network, OnnxNetwork
 from hunmin.tokenizer.exact import cutter_files
 
 
-def export_onnx(spec: ExportSpec, model: Path, output: Path, *, data: Path) -> Artifact:
+def export_onnx(
+    spec: ExportSpec, model: Path, output: Path, *, data: Sequence[Path] = ()
+) -> Artifact:
     """Export a trained NLU model and compare what its networks answer.
 
     Args:
         spec: What int8 may cost, and on which utterances that is measured.
         model: Artifact of kind nlu-model.
         output: Folder of the new artifact.
-        data: Folder of LOCALE.jsonl files, used unless `spec` names one.
+        data: Folders of LOCALE.jsonl files, used unless `spec` names some.
 
     Returns:
         The artifact, of kind nlu-onnx: model.onnx, model.int8.onnx, nlu.json, the tokenizer,
@@ -65,11 +66,9 @@ def export_onnx(spec: ExportSpec, model: Path, output: Path, *, data: Path) -> A
         require(package, extra="export")
     trained = load_artifact(model, MODEL_KIND)
     check_output(output, ONNX_KIND, [trained])
-    found = read_folder(spec.data or data, locales=spec.locales, partitions=(spec.partition,))
-    everything = [one for rows in found.values() for one in rows]
-    utterances = evenly(everything, spec.max_utterances)
+    utterances = read_utterances(spec, data)
     gate = Gate(load_nlu_model(model, verify=False), utterances)
-    recipe = {"export": spec.model_dump(mode="json")}
+    recipe = {"export": spec.model_dump(mode="json", exclude={"data"})}
     with (
         write_artifact(output, ONNX_KIND, recipe=recipe, inputs=[trained]) as draft,
         explain_disk_full(draft.path),

@@ -267,10 +267,3 @@ def _seconds(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
-
-
-def evenly(utterances: Sequence[Utterance], number: int) -> list[Utterance]:
-    """Return some utterances, evenly spaced, so that every locale keeps its share."""
-    step = max(1.0, len(utterances) / number)
-    places = (np.arange(min(number, len(utterances))) * step).astype(np.int64)
-    return [utterances[place] for place in places.tolist()]

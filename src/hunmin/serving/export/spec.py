@@ -12,13 +12,13 @@ from hunmin.core.spec import Spec
 class ExportSpec(Spec):
     """How a trained NLU model becomes files for ONNX Runtime, and what int8 may cost."""
 
-    data: Path | None = None
-    """Folder of LOCALE.jsonl files to compare on; None for the one that the model was tuned with.
+    data: tuple[Path, ...] = ()
+    """Folders of LOCALE.jsonl files to compare on; none for those that the model was trained with.
     """
     partition: str = "dev"
     """Partition to compare on: never the one that results are told of."""
-    locales: tuple[str, ...] | None = None
-    """Locales to compare on; None for all of the folder."""
+    locales: tuple[str, ...] = ()
+    """Locales to compare on; none for all that have the partition."""
     max_utterances: int = Field(2000, ge=1)
     """Utterances to compare on; of more, evenly spaced ones are taken. Fewer than 500 make the
     default drop a matter of one utterance."""

@@ -18,14 +18,15 @@ from tests.unit.serving.conftest import Exported
 from hunmin.adapt.nlu.model import load_nlu_model
 from hunmin.cli.export import command
 from hunmin.core.artifact import load_artifact
-from hunmin.core.errors import ArtifactKindError, EmptyCorpusError
+from hunmin.core.errors import ArtifactKindError, InputError
 from hunmin.serving.errors import AccuracyLossError
 from hunmin.serving.export import export
 from hunmin.serving.export.export import export_onnx
-from hunmin.serving.export.gate import TorchNetwork, evenly
+from hunmin.serving.export.gate import TorchNetwork
 from hunmin.serving.export.quantize import round_rows
 from hunmin.serving.export.report import ExportReport
 from hunmin.serving.export.spec import ExportSpec
+from hunmin.serving.export.utterances import evenly, read_utterances
 from hunmin.serving.nlu.network import OnnxNetwork
 
 
@@ -130,13 +131,13 @@ def test_too_large_a_drop_is_an_error_and_what_was_there_stays(
 
     monkeypatch.setattr(export, "quantize", round_badly)
     with pytest.raises(AccuracyLossError, match=r"int8 loses .* points of exact match") as caught:
-        export_onnx(ExportSpec(), exported.model, output, data=exported.data)
+        export_onnx(ExportSpec(), exported.model, output, data=[exported.data])
     assert caught.value.exit_code == 1
     for part in ("utterances broken", "0.2 points", "--max-drop", "nothing was written"):
         assert part in str(caught.value)
     assert load_artifact(output).digest == digest
     with pytest.raises(AccuracyLossError):
-        export_onnx(ExportSpec(), exported.model, tmp_path / "new", data=exported.data)
+        export_onnx(ExportSpec(), exported.model, tmp_path / "new", data=[exported.data])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
@@ -148,7 +149,9 @@ def test_a_graph_that_computes_something_else_is_refused(
 
     monkeypatch.setattr(export, "write_graph", take_int8)
     with pytest.raises(AccuracyLossError, match="computes something else"):
-        export_onnx(ExportSpec(max_drop=100), exported.model, tmp_path / "out", data=exported.data)
+        export_onnx(
+            ExportSpec(max_drop=100), exported.model, tmp_path / "out", data=[exported.data]
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -161,35 +164,38 @@ def test_the_verb_prints_the_folder_and_passes_its_settings_on(
     assert run.stdout.splitlines() == [str(tmp_path / "out")]
     assert "# Export of an NLU model" in run.stderr
     spec = load_artifact(tmp_path / "out").manifest.recipe["export"]
-    assert spec == ExportSpec(max_drop=100).model_dump(mode="json")
+    assert spec == ExportSpec(max_drop=100).model_dump(mode="json", exclude={"data"})
 
 
 @pytest.mark.usefixtures("traced_before")
 def test_the_float32_network_can_be_left_out(exported: Exported, tmp_path: Path) -> None:
     spec = ExportSpec(max_drop=100, keep_float32=False, max_utterances=5)
-    artifact = export_onnx(spec, exported.model, tmp_path / "out", data=exported.data)
+    artifact = export_onnx(spec, exported.model, tmp_path / "out", data=[exported.data])
     assert "model.onnx" not in artifact.manifest.files
     assert artifact.facts["utterances"] == 5
 
 
 def test_what_cannot_be_exported_or_compared_is_named(exported: Exported, tmp_path: Path) -> None:
     with pytest.raises(ArtifactKindError, match="a nlu-model artifact is needed"):
-        export_onnx(ExportSpec(), exported.folder, tmp_path / "out", data=exported.data)
-    with pytest.raises(EmptyCorpusError, match="no utterance is left"):
-        export_onnx(
-            ExportSpec(partition="test"), exported.model, tmp_path / "out", data=exported.data
-        )
+        export_onnx(ExportSpec(), exported.folder, tmp_path / "out", data=[exported.data])
+    for spec, data, problem in [
+        (ExportSpec(partition="dve"), [exported.data], "Did you mean 'dev'"),
+        (ExportSpec(locales=("ko-KR",)), [exported.data], "no data for the locale 'ko-KR'"),
+        (ExportSpec(), [], "no labelled utterances are named"),
+    ]:
+        with pytest.raises(InputError, match=problem):
+            export_onnx(spec, exported.model, tmp_path / "out", data=data)
 
 
 def test_utterances_are_taken_evenly(exported: Exported, tmp_path: Path) -> None:
     model = load_nlu_model(exported.model)
     texts = [f"word {number}" for number in range(10)]
     folder = save_own_answers(model, tmp_path / "data", texts)
-    from hunmin.adapt.nlu.massive_files import read_folder
-
-    everything = read_folder(folder)["en-US"]
+    everything = read_utterances(ExportSpec(), [folder])
     assert [one.utt for one in evenly(everything, 5)] == texts[::2]
-    assert evenly(everything, 99) == everything
+    assert [one.utt for one in everything] == texts
+    both = read_utterances(ExportSpec(data=(folder, exported.data)), [])
+    assert len(both) == len(texts) + len(read_utterances(ExportSpec(), [exported.data]))
 
 
 def test_seven_bits_are_seven_bits(exported: Exported, tmp_path: Path) -> None:
