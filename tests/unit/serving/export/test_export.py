@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ import onnxruntime
 import pytest
 import torch
 from click.testing import CliRunner
-from tests.support.tiny_nlu import VOCAB_SIZE, save_own_answers
+from tests.support.tiny_nlu import VOCAB_SIZE, save_own_answers, save_tiny_nlu, tiny_config
 from tests.unit.serving.conftest import Exported
 
+from hunmin.adapt.nlu.decode import read_transitions
 from hunmin.adapt.nlu.model import load_nlu_model
 from hunmin.cli.export import command
 from hunmin.core.artifact import load_artifact
@@ -196,6 +198,19 @@ def test_utterances_are_taken_evenly(exported: Exported, tmp_path: Path) -> None
     assert [one.utt for one in everything] == texts
     both = read_utterances(ExportSpec(data=(folder, exported.data)), [])
     assert len(both) == len(texts) + len(read_utterances(ExportSpec(), [exported.data]))
+
+
+def test_transitions_of_tags_go_with_the_graph_which_lacks_them(tmp_path: Path) -> None:
+    trained = load_nlu_model(save_tiny_nlu(tmp_path / "nlu", tiny_config(crf=True)))
+    assert trained.transitions is not None
+    (tmp_path / "out").mkdir()
+    export._copy_files(trained, tmp_path / "nlu", tmp_path / "out")
+    found = read_transitions(tmp_path / "out", trained.config)
+    assert found is not None
+    for mine, other in zip(astuple(found), astuple(trained.transitions), strict=True):
+        np.testing.assert_array_equal(mine, other)
+    # Nothing else of the heads is written twice.
+    assert (tmp_path / "out" / "heads.safetensors").stat().st_size < 1000
 
 
 def test_seven_bits_are_seven_bits(exported: Exported, tmp_path: Path) -> None:
