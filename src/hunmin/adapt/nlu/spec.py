@@ -89,9 +89,9 @@ class NluSpec(Spec):
     """Which tokens have a tag: the first of each word, as in MASSIVE's baselines, or all, which
     finds slots that end within a word (Korean 거실의). `first` finds a little more of what is
     scored in whole words."""
-    text_form: TextForm = "written"
+    text_form: TextForm = "spoken"
     """How utterances are written before they are encoded: as they are, in small letters, or as
-    spoken, also without punctuation."""
+    spoken, also without punctuation: then it does not matter whether they are typed or heard."""
     max_tokens: int = Field(128, ge=8)
     """Tokens of an utterance that are read; at most as many as the body has positions."""
     teacher: Path | None = None
