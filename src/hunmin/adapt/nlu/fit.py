@@ -58,6 +58,9 @@ class Task(Protocol):
         Args:
             rows: Numbers of the examples of a forward pass.
             whole: Numbers of the examples of the batch, over which the mean is taken.
+
+        Returns:
+            A scalar with gradients, and numbers that add up over a batch.
         """
 
     def evaluate(self) -> dict[str, float]:

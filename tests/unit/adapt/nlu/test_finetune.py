@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -172,10 +173,10 @@ def test_what_cannot_be_learnt_is_said_and_left_out(
     data_folder: Path, body_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = read_folder(data_folder, locales=["en"])["en"]
-    known = {"locale": "en", "partition": "train", "intent": "greet"}
+    greeting = functools.partial(make_utterance, locale="en", partition="train", intent="greet")
     shared = "[room : attic][time : noon]"
-    double = make_utterance(id="double", utt="atticnoon", annot_utt=shared, **known)
-    long = make_utterance(id="long", utt="hello " * 1700, **known)
+    double = greeting(id="double", utt="atticnoon", annot_utt=shared)
+    long = greeting(id="long", utt="hello " * 1700)
     write_folder(tmp_path / "data", [*rows, double, long])
     spec = settings(tmp_path / "data", labelling="first", epochs=1)
     artifact = finetune(spec, body_folder, tmp_path / "nlu")

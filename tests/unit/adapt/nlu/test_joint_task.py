@@ -36,11 +36,12 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(
     task, made = ready(data_folder, body_folder, crf=crf)
     task.answers = ask_teacher(model_of(made), task.examples)
     with torch.no_grad():
-        made.network.slots[-1].weight.add_(0.1)
+        for parameter in made.network.slots.parameters():
+            parameter.mul_(2)
     whole = np.arange(11)
     gradients = []
     for parts in ([whole], [whole[:2], whole[2:9], whole[9:]]):
-        made.network.zero_grad()
+        task.network.zero_grad()
         for rows in parts:
             task.loss(rows, whole)[0].backward()
         gradients.append([p.grad.clone() for p in made.network.parameters() if p.grad is not None])
@@ -82,7 +83,8 @@ def test_what_a_teacher_says_is_laid_on_the_right_tokens(
     with torch.no_grad():
         # Random heads hardly prefer any tag; these do.
         for head in (made.network.intent, made.network.slots):
-            head[-1].weight.mul_(20)
+            for parameter in head.parameters():
+                parameter.mul_(20)
     answers = ask_teacher(model_of(made), task.examples)
     whole = np.arange(9)
     batch = collate(task.examples, whole, made.config.pad_id)
