@@ -204,12 +204,13 @@ def _main_directions(table_VD: Tensor, width: int) -> Tensor:
 
 
 def _spread(model: PreTrainedModel) -> float:
-    spread = getattr(model.config.get_text_config(), "initializer_range", None)
+    config = model.config
+    spread = getattr(config, "initializer_range", None) or getattr(config, "init_std", None)
     if not spread:
         raise InputError(
             "the size of fresh embeddings is unknown",
             given=type(model).__name__,
-            allowed="a configuration with initializer_range",
+            allowed="a configuration with initializer_range or init_std",
             hint="set student.initialization: scratch",
         )
     return float(spread)

@@ -66,11 +66,11 @@ def test_a_narrower_student_takes_the_same_columns_everywhere() -> None:
 
 
 def test_encoder_and_decoder_are_stacks_of_their_own() -> None:
-    def model(encoder_layers: int, decoder_layers: int) -> PreTrainedModel:
+    def model(encoder_layers: int, decoder_layers: int, width: int = 16) -> PreTrainedModel:
         return BartForConditionalGeneration(
             BartConfig(
                 vocab_size=64,
-                d_model=16,
+                d_model=width,
                 encoder_layers=encoder_layers,
                 decoder_layers=decoder_layers,
                 encoder_attention_heads=2,
@@ -82,6 +82,10 @@ def test_encoder_and_decoder_are_stacks_of_their_own() -> None:
 
     facts = initialise_from_teacher(model(2, 1), model(4, 3), layers="first")
     assert facts.layers == {"model.encoder.layers": [0, 1], "model.decoder.layers": [0]}
+    narrow, wide = model(1, 1, 8), model(1, 1)
+    initialise_from_teacher(narrow, wide, "embeddings")
+    size = narrow.get_input_embeddings().weight.square().mean().sqrt().item()
+    assert size == pytest.approx(narrow.config.init_std, rel=1e-4)
 
 
 def test_rows_that_the_teacher_lacks_stay_fresh() -> None:
