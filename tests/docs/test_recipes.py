@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -56,6 +57,33 @@ RUN_SMALL = {
     ),
 }
 
+# The whole chain of teachers and students, on three languages and a few steps each.
+ASSISTANT = (
+    "corpus.sources=[{kind: home-assistant, languages: [en, ko, de], "
+    "max_utterances_per_language: 150}]",
+    "tokenizer.vocab_size=700",
+    "data.context=32",
+    "data.weights={}",
+    "stage2.data.weights={}",
+    "intermediate.data.weights={}",
+    "student.data.weights={}",
+    "model.size=1M",
+    "intermediate.model={preset: hunmin-encoder, layers: 2, width: 64}",
+    "student.model={preset: hunmin-encoder, layers: 1, width: 64}",
+    *(
+        f"{section}{key}"
+        for section in ("train", "stage2.train", "intermediate.train", "student.train")
+        for key in (
+            ".duration=3 steps",
+            ".batch_tokens=512",
+            ".microbatch_tokens=512",
+            ".evaluation_tokens=512",
+        )
+    ),
+    "nlu.epochs=1",
+    "export.max_drop=100",
+)
+
 
 def blocks(language: str) -> list[tuple[str, str]]:
     """Return page and content of all code blocks in a language."""
@@ -80,7 +108,7 @@ def test_recipe_says_its_cost_and_can_be_shown(
 
 def test_every_recipe_is_run_by_a_test() -> None:
     assert {recipe.name for recipe in RECIPES} == {
-        *RUN_ELSEWHERE, *TOKENIZERS, *CORPORA, *RUN_SMALL
+        *RUN_ELSEWHERE, *TOKENIZERS, *CORPORA, *RUN_SMALL, "assistant.yaml"
     }  # fmt: skip
 
 
@@ -150,3 +178,24 @@ def test_run_on_a_page_has_valid_overrides(
     monkeypatch.chdir(REPOSITORY)
     arguments = [word for word in shlex.split(line) if word != "--dry-run"]
     assert run_cli([*arguments, "--dry-run"]) == 0, page
+
+
+def test_the_assistant_recipe_goes_from_text_to_an_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    recipe = str(REPOSITORY / "recipes" / "assistant.yaml")
+    assert run_cli(["run", recipe, *ASSISTANT, "--run-dir", str(run)]) == 0
+    kinds = {
+        path.parent.name: load_artifact(path.parent).manifest.kind
+        for path in run.glob("*/manifest.json")
+    }
+    assert kinds["student"] == "model"
+    assert kinds["nlu"] == "nlu-model"
+    assert kinds["export"] == "nlu-onnx"
+    report = json.loads((run / "nlu" / "report.json").read_text(encoding="utf-8"))
+    assert set(report["scores"]["locales"]) == {"en", "ko", "de"}
+    assert (run / "stage2-train" / "forgetting.md").is_file()
+    capsys.readouterr()
+    assert run_cli(["ask", str(run), "거실 불 켜줘", "--locale", "ko", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["text"] == "거실 불 켜줘"

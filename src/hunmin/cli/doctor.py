@@ -44,6 +44,12 @@ BASE_PACKAGES = (
 EXTRAS: dict[str, tuple[str, tuple[str, ...]]] = {
     "train": ("train models", ("safetensors", "torch", "transformers")),
     "serve": ("the OpenAI-compatible server", ("fastapi", "uvicorn")),
+    "export": ("export to ONNX", ("onnx", "onnxruntime", "onnxscript")),
+    "nlu": (
+        "intents and slots without torch",
+        ("fastapi", "onnxruntime", "safetensors", "uvicorn"),
+    ),
+    "search": ("search for settings", ("optuna",)),
     "samples": ("sentences in 60+ languages", ("hassil", "home-assistant-intents")),
     "plots": ("plots in reports", ("matplotlib",)),
     "fast": ("faster tokenization", ("tiktoken",)),

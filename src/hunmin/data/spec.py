@@ -95,7 +95,8 @@ class DataChanges(Spec):
     """
 
     weights: dict[str, Weight] | None = None
-    """Share of the samples by name of a language, source or group, instead of `data.weights`."""
+    """Share of the samples by name of a language, source or group, instead of `data.weights`;
+    `{}` takes those away."""
     upweight: dict[str, Factor] | None = None
     """Times the documents of a language, source or group count, instead of `data.upweight`."""
     temperature: float | None = Field(default=None, ge=0, le=1)
@@ -118,5 +119,5 @@ class DataChanges(Spec):
         Returns:
             A section that is checked anew.
         """
-        given = self.model_dump(include=self.model_fields_set)
+        given = self.model_dump(exclude_none=True)
         return DataSpec.model_validate(data.model_dump() | given)

@@ -22,6 +22,8 @@ from hunmin.training.spec import TrainSpec
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
+_ANY_PAD_ID = 1
+
 
 @dataclass(frozen=True)
 class PlannedValue:
@@ -90,7 +92,13 @@ def _derived(recipe: Recipe, folder: Path) -> Iterator[PlannedValue]:
     from hunmin.models.build import count_parameters, model_config
 
     context = None if recipe.data is None else recipe.data.context
-    config = model_config(recipe.model, vocab_size=_vocab_size(recipe, folder), context=context)
+    config = model_config(
+        recipe.model,
+        vocab_size=_vocab_size(recipe, folder),
+        context=context,
+        # Which id pads changes no count; some encoders cannot be described without one.
+        pad_id=_ANY_PAD_ID,
+    )
     counts = count_parameters(config)
     yield _derive("model.vocabulary", config.vocab_size)
     yield _derive("model.positions", config.max_position_embeddings)

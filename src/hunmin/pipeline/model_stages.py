@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from hunmin.adapt.distill.spec import DistillSpec
+from hunmin.adapt.spec import Stage2Spec
 from hunmin.core.artifact import Artifact
+from hunmin.core.logs import get_logger, rank
 from hunmin.data.spec import DataChanges
 from hunmin.models.spec import ModelSpec
+from hunmin.pipeline.recipe import Recipe
 from hunmin.pipeline.stage import (
     MODEL_LAYERS,
     MODEL_PACKAGES,
@@ -22,7 +27,10 @@ from hunmin.training.spec import TrainSpec
 if TYPE_CHECKING:
     from hunmin.training.method import Method
 
+logger = get_logger(__name__)
+
 TEACHERS = ("train", "stage2")
+STUDENTS = ("intermediate", "student")
 
 
 def _run_train(context: StageContext) -> Artifact:
@@ -37,7 +45,68 @@ def _run_stage2(context: StageContext) -> Artifact:
 
     spec = require_section(context.recipe.stage2, "stage2")
     method = ContinuedPretraining(context.require_model())
-    return _train(context, spec.train, context.recipe.model, spec.data, method)
+    after = _train(context, spec.train, context.recipe.model, spec.data, method)
+    if spec.in_domain and rank() == 0:
+        _report_forgetting(context, spec, after)
+    return after
+
+
+def _report_forgetting(context: StageContext, spec: Stage2Spec, after: Artifact) -> None:
+    from hunmin.evaluation.forgetting import write_forgetting_report
+
+    report = write_forgetting_report(
+        context.require_model().path,
+        after.path,
+        context.inputs["data"],
+        spec.data.apply(require_section(context.recipe.data, "data")),
+        _records(context),
+        spec.in_domain,
+    )
+    logger.info("%s", report.sentence)
+
+
+def _run_student(context: StageContext, name: str) -> Artifact:
+    from hunmin.adapt.distill.method import Distillation
+
+    spec = require_section(student_spec(context.recipe, name), name)
+    teacher = context.require_model() if spec.teacher is None else spec.teacher
+    return _train(context, spec.train, spec.model, spec.data, Distillation(spec, teacher))
+
+
+def student_spec(recipe: Recipe, name: str) -> DistillSpec | None:
+    """Return the section of a student."""
+    spec: DistillSpec | None = getattr(recipe, name)
+    return spec
+
+
+def _named_teacher(recipe: Recipe, name: str) -> Path | None:
+    spec = student_spec(recipe, name)
+    return None if spec is None else spec.teacher
+
+
+def _describe_teacher(recipe: Recipe, name: str) -> Any:
+    """Return a hash of a teacher that the recipe names: it may be any folder."""
+    from hunmin.adapt.distill.teacher import teacher_digest
+
+    folder = _named_teacher(recipe, name)
+    return None if folder is None else teacher_digest(folder)
+
+
+def _student_stage(name: str, follows: tuple[str, ...]) -> Stage:
+    return Stage(
+        name=name,
+        kind="model",
+        folder=name,
+        needs=("data", "tokenizer"),
+        sections=("data", name),
+        layers=(*TRAINING_LAYERS, "adapt/distill"),
+        run=partial(_run_student, name=name),
+        follows=follows,
+        own_model=partial(_named_teacher, name=name),
+        outside=partial(_describe_teacher, name=name),
+        packages=MODEL_PACKAGES,
+        runs_on_all_ranks=True,
+    )
 
 
 def _train(
@@ -116,12 +185,14 @@ MODEL_STAGES = (
         folder="stage2",
         needs=("data", "tokenizer"),
         sections=("data", "stage2"),
-        layers=TRAINING_LAYERS,
+        layers=(*TRAINING_LAYERS, "evaluation"),
         run=_run_stage2,
         follows=TEACHERS[:1],
         packages=MODEL_PACKAGES,
         runs_on_all_ranks=True,
     ),
+    _student_stage("intermediate", TEACHERS),
+    _student_stage("student", (*TEACHERS, STUDENTS[0])),
     Stage(
         name="evaluate",
         kind="report",

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pydantic import Field
 
+from hunmin.adapt.distill.spec import DistillSpec
+from hunmin.adapt.nlu.spec import NluSpec
 from hunmin.adapt.spec import Stage2Spec
 from hunmin.core.recipe import LoadedRecipe, load_recipe
 from hunmin.core.spec import Spec
@@ -14,6 +16,7 @@ from hunmin.data.spec import DataSpec
 from hunmin.evaluation.spec import EvaluateSpec
 from hunmin.models.spec import ModelSpec
 from hunmin.parallel.spec import ParallelSpec
+from hunmin.serving.export.spec import ExportSpec
 from hunmin.serving.samples_spec import GenerateSpec
 from hunmin.text.remote.address import check_address
 from hunmin.tokenizer.spec import TokenizerSpec
@@ -33,6 +36,12 @@ class UseSpec(Spec):
     """A model artifact."""
     stage2: Path | None = None
     """A model artifact that takes the place of the teacher after its second stage."""
+    intermediate: Path | None = None
+    """A model artifact that takes the place of the intermediate student."""
+    student: Path | None = None
+    """A model artifact that takes the place of the student."""
+    nlu: Path | None = None
+    """A fine-tuned model of intents and slots."""
 
 
 class Recipe(Spec):
@@ -56,6 +65,14 @@ class Recipe(Spec):
     """How it is trained."""
     stage2: Stage2Spec | None = None
     """How training goes on with text of the domain the model is for."""
+    intermediate: DistillSpec | None = None
+    """A student between the teacher and the one that is deployed."""
+    student: DistillSpec | None = None
+    """The small student that is deployed."""
+    nlu: NluSpec | None = None
+    """How the last model learns intents and slots, and is tested on every locale."""
+    export: ExportSpec | None = None
+    """How it becomes files for ONNX Runtime."""
     parallel: ParallelSpec = ParallelSpec()
     """How training is spread over several devices; it does not change what is learnt."""
     evaluate: EvaluateSpec | None = None

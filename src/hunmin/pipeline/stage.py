@@ -62,6 +62,8 @@ class Stage:
         follows: Stages that make a model, in order; it also reads that of the last one the recipe
             has: a student learns from the teacher's second stage if there is one, else from the
             first.
+        own_model: Returns the model that the recipe's section names itself, instead of an earlier
+            stage's.
         outside: Describes inputs that are not artifacts, such as the user's files.
         packages: Packages of the extra `train` that it cannot do without.
         only: Keys that decide its result, by section; all keys of a section that is not here.
@@ -77,13 +79,16 @@ class Stage:
     layers: tuple[str, ...]
     run: Callable[[StageContext], Artifact]
     follows: tuple[str, ...] = ()
+    own_model: Callable[[Recipe], Path | None] | None = None
     outside: Callable[[Recipe], Any] | None = None
     packages: tuple[str, ...] = ()
     only: Mapping[str, frozenset[str]] = field(default_factory=dict)
     runs_on_all_ranks: bool = False
 
     def model_stage(self, recipe: Recipe) -> str | None:
-        """Return the stage whose model this one works on; None if it works on none."""
+        """Return the stage whose model this one works on; None if there is no such stage."""
+        if self.own_model is not None and self.own_model(recipe) is not None:
+            return None
         present = [name for name in self.follows if recipe.has(name)] or self.follows[:1]
         return present[-1] if present else None
 

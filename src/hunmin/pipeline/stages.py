@@ -7,12 +7,15 @@ corpus ──> tokenizer ──> data ──> train ──> stage2 ──> inter
 
 from __future__ import annotations
 
+from hunmin.pipeline.assistant_stages import ASSISTANT_STAGES
 from hunmin.pipeline.model_stages import MODEL_STAGES
 from hunmin.pipeline.recipe import Recipe
 from hunmin.pipeline.stage import Stage
 from hunmin.pipeline.text_stages import TEXT_STAGES
 
-STAGES: dict[str, Stage] = {stage.name: stage for stage in (*TEXT_STAGES, *MODEL_STAGES)}
+STAGES: dict[str, Stage] = {
+    stage.name: stage for stage in (*TEXT_STAGES, *MODEL_STAGES, *ASSISTANT_STAGES)
+}
 
 
 def wanted_stages(recipe: Recipe, until: str | None = None) -> list[Stage]:

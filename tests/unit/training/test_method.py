@@ -85,4 +85,5 @@ def test_changes_of_the_data_keep_what_they_do_not_name() -> None:
     data = DataSpec(context=64, weights={"ko": 0.6}, temperature=0.5)
     changed = DataChanges(weights={"ko": 0.2, "en": 0.3}, context=32).apply(data)
     assert changed == DataSpec(context=32, weights={"ko": 0.2, "en": 0.3}, temperature=0.5)
-    assert DataChanges(weights=None).apply(data).weights is None
+    assert DataChanges(weights=None).apply(data) == data
+    assert DataChanges(weights={}).apply(data).weights == {}
