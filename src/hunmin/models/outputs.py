@@ -46,10 +46,13 @@ def output_features(model: PreTrainedModel, hidden_ND: Tensor) -> Tensor:
 
 
 def output_projection(model: PreTrainedModel) -> tuple[Tensor, Tensor | None]:
-    """Return the matrix that maps features to logits, shape (V, F), and the bias, shape (V).
+    """Return what maps features to logits.
 
     Args:
         model: A language model of any layout.
+
+    Returns:
+        The matrix, shape (V, F), and the bias, shape (V), or None.
 
     Raises:
         InputError: The model computes its logits in another way.

@@ -71,6 +71,9 @@ def checked_size(size: str | int) -> int:
     Args:
         size: Such as "5M".
 
+    Returns:
+        Non-embedding parameters.
+
     Raises:
         InputError: The dial is out of range or no number.
     """

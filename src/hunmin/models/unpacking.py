@@ -31,7 +31,6 @@ class Unpacking:
         tokens: Which tokens of the flattened rows are no padding, int64, shape (M,).
         documents: Number of each one's document, int64, shape (M,).
         places: Place of each one in it, int64, shape (M,).
-        num_documents: N.
         keys: Row and number of each document in one, increasing, int64, shape (N,).
         longest: L.
         shape: B and T.

@@ -30,6 +30,9 @@ def language_token(language: str) -> str:
 
     Args:
         language: Its tag (BCP 47).
+
+    Returns:
+        Its written form.
     """
     return f"<|lang:{language}|>"
 
@@ -39,6 +42,9 @@ def spare_tokens(count: int) -> tuple[str, ...]:
 
     Args:
         count: How many, >= 0.
+
+    Returns:
+        Their written forms.
     """
     return tuple(f"<|spare:{number}|>" for number in range(count))
 

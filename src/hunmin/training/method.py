@@ -127,6 +127,13 @@ class ContinuedPretraining:
     def config(self, job: TrainJob, tokenizer: TextTokenizer) -> PreTrainedConfig:
         """Return the configuration of the model it starts from.
 
+        Args:
+            job: What is trained on what.
+            tokenizer: The one that made the tokens.
+
+        Returns:
+            The configuration.
+
         Raises:
             ContextLengthError: The rows are longer than it has positions.
             VocabularyError: It was trained with another tokenizer than the tokens.

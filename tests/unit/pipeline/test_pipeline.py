@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from hunmin.adapt.nlu.spec import NluSpec
 from hunmin.core.artifact import write_artifact
 from hunmin.core.errors import (
     ArtifactKindError,
     ContextLengthError,
     MissingExtraError,
     MissingInputError,
+    RecipeError,
 )
 from hunmin.pipeline import stages
 from hunmin.pipeline.dry_run import plan_run
-from hunmin.pipeline.fingerprint import section_values
+from hunmin.pipeline.fingerprint import fingerprint_stage, section_values
 from hunmin.pipeline.recipe import read_recipe
 from hunmin.pipeline.run import PipelineRun
+from hunmin.pipeline.stage import StageContext
 from hunmin.pipeline.stages import wanted_stages
 
 
@@ -52,6 +56,40 @@ def test_a_second_stage_goes_on_from_the_first(tmp_path: Path, more: str, expect
     assert stages.STAGES["stage2"].needs_of(recipe) == ("data", "tokenizer", expected)
     names = [stage.name for stage in wanted_stages(recipe, "stage2")]
     assert names == ["corpus", "tokenizer", "data", "train", "stage2"]
+
+
+def test_a_student_learns_from_the_last_teacher_or_from_the_one_it_names(tmp_path: Path) -> None:
+    student = stages.STAGES["student"]
+
+    def teacher(more: str) -> str | None:
+        return student.model_stage(read_recipe(write_recipe(tmp_path, more)).spec)
+
+    assert teacher("train: {}\nstudent: {}\n") == "train"
+    assert teacher("train: {}\nstage2: {}\nstudent: {}\n") == "stage2"
+    assert teacher("train: {}\nstage2: {}\nintermediate: {}\nstudent: {}\n") == "intermediate"
+    assert teacher("train: {}\nuse: {intermediate: a/model}\nstudent: {}\n") == "intermediate"
+    assert teacher("train: {}\nstudent: {teacher: some/folder}\n") is None
+
+
+def test_a_teacher_that_is_not_there_is_named(tmp_path: Path) -> None:
+    recipe = read_recipe(write_recipe(tmp_path, "student: {teacher: no/such}\n")).spec
+    with pytest.raises(MissingInputError, match=r"no/such: there is no such teacher"):
+        fingerprint_stage(stages.STAGES["student"], recipe, {})
+
+
+def test_intents_and_slots_need_labelled_utterances(tmp_path: Path) -> None:
+    more = "nlu: {}\nuse: {train: some/model}\n"
+    loaded = read_recipe(write_recipe(tmp_path, more))
+    run = PipelineRun(loaded, tmp_path / "run")
+    run.execute(until="corpus")
+    model = run.artifact("corpus")
+    stage = stages.STAGES["nlu"]
+    context = StageContext(loaded.spec, tmp_path, {"corpus": model}, tmp_path / "nlu", {}, model)
+    with pytest.raises(RecipeError, match=r"no labelled utterances"):
+        stage.run(context)
+    written = loaded.spec.model_copy(update={"nlu": NluSpec(style="text")})
+    with pytest.raises(RecipeError, match=r"allowed: heads"):
+        stage.run(replace(context, recipe=written))
 
 
 def test_the_recorded_recipe_keeps_nulls_that_replace_a_default(tmp_path: Path) -> None:

@@ -64,6 +64,9 @@ def cached_targets(
         batch: With answers.
         is_compared_BT: The places the teacher was asked at, bool.
         size: Entries that both vocabularies have.
+
+    Returns:
+        One target for each compared place.
     """
     counts = is_compared_BT.sum(1, keepdim=True)
     places = torch.arange(batch.teacher_ids.shape[1], device=counts.device)

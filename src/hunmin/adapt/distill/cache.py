@@ -140,6 +140,11 @@ class AnswerCache:
     def write_part(self, part: int, records: npt.NDArray[Any], counts: Int64s) -> None:
         """Write the answers of SAMPLES_PER_PART samples.
 
+        Args:
+            part: Its number.
+            records: One for each place of its samples, in order.
+            counts: Places of each sample.
+
         Raises:
             DiskFullError: No space is left.
         """
@@ -153,6 +158,9 @@ class AnswerCache:
         Args:
             logits_NV: The teacher's, float32.
             name: How messages call the teacher.
+
+        Returns:
+            Ids and values of the likeliest entries and of the rest, shape (N).
 
         Raises:
             InputError: They are not numbers.
@@ -318,6 +326,12 @@ class TaughtLoader(WindowLoader[Batch]):
     def make_rows(self, samples_B: Int64s) -> Batch:
         """Return the rows of any samples, with answers.
 
+        Args:
+            samples_B: Sample numbers.
+
+        Returns:
+            A batch that also holds the teacher's answers.
+
         Raises:
             CorruptArtifactError: The answers do not fit the rows.
         """
@@ -335,6 +349,9 @@ def taught_loader(loader: WindowLoader[Any], cache: AnswerCache) -> TaughtLoader
     Args:
         loader: The loader; its position is taken over.
         cache: Whole for all samples that will be drawn.
+
+    Returns:
+        The loader.
     """
     taught = object.__new__(TaughtLoader)
     taught.__dict__ |= loader.__dict__

@@ -79,6 +79,13 @@ class Distillation:
     def config(self, job: TrainJob, tokenizer: TextTokenizer) -> PreTrainedConfig:
         """Return the configuration of the student.
 
+        Args:
+            job: What is trained on what.
+            tokenizer: The one that made the tokens.
+
+        Returns:
+            The configuration.
+
         Raises:
             VocabularyError: The teacher has another tokenizer than the tokens.
             ContextLengthError: The rows are longer than the teacher has positions.

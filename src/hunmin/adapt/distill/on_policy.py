@@ -21,6 +21,9 @@ def wants_own_words(batch: Batch, share: float) -> bool:
     Args:
         batch: Its tokens decide, so that a resumed run decides alike.
         share: Of all microbatches.
+
+    Returns:
+        Whether it does; over many microbatches true for the share of them.
     """
     if not share:
         return False

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from hunmin.adapt.distill.layers import Recorder
 from hunmin.adapt.distill.targets import FullTargets
 from hunmin.core.artifact import MANIFEST_NAME, load_artifact
+from hunmin.core.errors import MissingInputError
 from hunmin.core.hashing import sha256_file, stable_hash
 from hunmin.data.batch import PairBatch, TokenBatch
 from hunmin.models.forward import hidden_states
@@ -56,6 +57,12 @@ def load_teacher(
 
 def teacher_digest(path: Path) -> str:
     """Return the identity of a teacher's weights; of an artifact without reading them again."""
+    if not path.is_dir():
+        raise MissingInputError(
+            "there is no such teacher",
+            where=path,
+            hint="name the folder of a model, such as runs/assistant/stage2",
+        )
     if (path / MANIFEST_NAME).is_file():
         return load_artifact(path, verify=False).digest
     files = sorted(file for file in path.iterdir() if file.suffix in (".safetensors", ".json"))
@@ -119,6 +126,9 @@ class Teacher:
         Args:
             hidden_ND: Its hidden states there.
             size: Entries that both vocabularies have.
+
+        Returns:
+            Targets that compute logits chunk by chunk.
         """
         weight, bias = output_projection(self.model)
         with torch.autocast(hidden_ND.device.type, enabled=False):

@@ -66,6 +66,9 @@ def count_ids(tokenizer: Tokenizer, texts: Iterable[Sequence[str]]) -> Counter[i
     Args:
         tokenizer: From `open_plain`.
         texts: Batches of texts.
+
+    Returns:
+        How often each id occurs.
     """
     counts: Counter[int] = Counter()
     for batch in texts:
