@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -211,6 +211,13 @@ def check_text(text: str) -> None:
             allowed="at least one character that is not whitespace",
             hint="leave it out",
         )
+
+
+def by_length(encoded: Sequence[EncodedUtterance], batch_size: int) -> Iterator[list[int]]:
+    """Yield numbers of texts in batches of like length, the longest first: little is padding."""
+    order = sorted(range(len(encoded)), key=lambda row: -len(encoded[row].ids))
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]
 
 
 def pad_batch(

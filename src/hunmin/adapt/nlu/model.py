@@ -7,7 +7,7 @@ input_ids, attention_mask ─> body ─> states ─┬─ pool ─> intent head 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from hunmin.adapt.nlu.body import MODEL_KIND, open_body
 from hunmin.adapt.nlu.config import HEADS_FILE, NluConfig, Pooling, read_config
 from hunmin.adapt.nlu.crf import LinearChain
 from hunmin.adapt.nlu.decode import NUM_BEST, Parse, Transitions, decode, read_transitions
-from hunmin.adapt.nlu.encode import EncodedUtterance, UtteranceEncoder, pad_batch
+from hunmin.adapt.nlu.encode import EncodedUtterance, UtteranceEncoder, by_length, pad_batch
 from hunmin.core.artifact import Artifact, load_artifact, write_artifact
 from hunmin.core.atomic import explain_disk_full
 from hunmin.core.errors import ArtifactMismatchError, CorruptArtifactError
@@ -201,13 +201,6 @@ class NluModel:
             self.transitions,
             num_best=num_best,
         )
-
-
-def by_length(encoded: Sequence[EncodedUtterance], batch_size: int) -> Iterator[list[int]]:
-    """Yield numbers of texts in batches of like length, the longest first."""
-    order = sorted(range(len(encoded)), key=lambda row: -len(encoded[row].ids))
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]
 
 
 def save_nlu_model(

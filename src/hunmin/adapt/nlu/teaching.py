@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from hunmin.adapt.distill.losses import task_distillation
-from hunmin.adapt.nlu.encode import EncodedUtterance, pad_batch
+from hunmin.adapt.nlu.encode import EncodedUtterance, by_length, pad_batch
 from hunmin.adapt.nlu.examples import Batch, Example, Integers
-from hunmin.adapt.nlu.model import NluModel, by_length
+from hunmin.adapt.nlu.model import NluModel
 from hunmin.core.errors import ArtifactMismatchError
 from hunmin.core.progress import progress
 

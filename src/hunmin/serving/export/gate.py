@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from hunmin.adapt.nlu.decode import Parse, decode, prediction_of
-from hunmin.adapt.nlu.encode import EncodedUtterance, pad_batch
+from hunmin.adapt.nlu.encode import EncodedUtterance, by_length, pad_batch
 from hunmin.adapt.nlu.model import NluModel
 from hunmin.adapt.nlu.scores import Prediction, count
 from hunmin.adapt.nlu.utterances import Utterance
@@ -21,7 +21,6 @@ from hunmin.core.estimates import Estimate, estimate, resampled_sums
 from hunmin.core.hashing import seed_from
 from hunmin.serving.errors import AccuracyLossError
 from hunmin.serving.export.report import Answers, Change, Comparison
-from hunmin.serving.nlu.engine import rows_by_length
 from hunmin.serving.nlu.network import Floats, Integers, Network
 
 FLOAT_TOLERANCE = 1e-3
@@ -99,7 +98,7 @@ class Gate:
         """
         parses: dict[int, Parse] = {}
         intents, slots = {}, {}
-        for rows in rows_by_length(encoded, batch_size):
+        for rows in by_length(encoded, batch_size):
             batch = [encoded[row] for row in rows]
             intent_logits, slot_logits = network(*pad_batch(batch, self.model.config.pad_id))
             made = decode(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -11,7 +11,7 @@ import numpy as np
 
 from hunmin.adapt.nlu.config import NluConfig, read_config
 from hunmin.adapt.nlu.decode import NUM_BEST, Parse, Transitions, decode, read_transitions
-from hunmin.adapt.nlu.encode import EncodedUtterance, UtteranceEncoder, pad_batch
+from hunmin.adapt.nlu.encode import EncodedUtterance, UtteranceEncoder, by_length, pad_batch
 from hunmin.core.artifact import load_artifact
 from hunmin.core.errors import MissingInputError
 from hunmin.serving.errors import BrokenModelError
@@ -129,7 +129,7 @@ class NluEngine:
         """
         encoded = self.encoder.encode(texts, locales)
         parses: dict[int, Parse] = {}
-        for rows in rows_by_length(encoded, batch_size):
+        for rows in by_length(encoded, batch_size):
             batch = [encoded[row] for row in rows]
             intents, slots = self.logits(batch)
             made = decode(self.config, batch, intents, slots, self.transitions, num_best=num_best)
@@ -168,10 +168,3 @@ def _network_file(folder: Path, precision: Precision) -> Path:
             hint="choose a precision that it holds, or export the model again",
         )
     return file
-
-
-def rows_by_length(encoded: Sequence[EncodedUtterance], batch_size: int) -> Iterator[list[int]]:
-    """Yield numbers of texts in batches of like length, so that little is padding."""
-    order = sorted(range(len(encoded)), key=lambda row: -len(encoded[row].ids))
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]
