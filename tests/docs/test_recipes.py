@@ -196,6 +196,8 @@ def test_the_assistant_recipe_goes_from_text_to_an_answer(
     report = json.loads((run / "nlu" / "report.json").read_text(encoding="utf-8"))
     assert set(report["scores"]["locales"]) == {"en", "ko", "de"}
     assert (run / "stage2-train" / "forgetting.md").is_file()
-    capsys.readouterr()
+    end = capsys.readouterr().out
+    assert "Zero-shot (2 locales, no label was seen): exact match" in end
+    assert f'hunmin ask {run} "거실 불 켜줘"' in end
     assert run_cli(["ask", str(run), "거실 불 켜줘", "--locale", "ko", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["text"] == "거실 불 켜줘"

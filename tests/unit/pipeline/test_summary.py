@@ -12,9 +12,9 @@ from hunmin.pipeline.run import StageOutcome
 from hunmin.pipeline.summary import summarize
 
 
-def outcome(folder: Path, stage: str, kind: str, reason: str | None) -> StageOutcome:
+def outcome(folder: Path, stage: str, kind: str, reason: str | None, **facts: str) -> StageOutcome:
     with write_artifact(folder / stage, kind) as draft:
-        draft.facts["parameters"] = 7_700_000
+        draft.facts |= {"parameters": 7_700_000, **facts}
     return StageOutcome(stage, load_artifact(folder / stage), reason, 61.0)
 
 
@@ -44,3 +44,10 @@ def test_the_program_is_named_as_it_can_be_called(
     assert program_name() == ".venv/bin/hunmin"
     monkeypatch.setattr("sys.argv", ["/somewhere/hunmin/__main__.py"])
     assert program_name().endswith(" -m hunmin")
+
+
+def test_a_model_that_does_not_write_is_not_asked_to(tmp_path: Path) -> None:
+    encoder = outcome(tmp_path, "train", "model", "it has not run yet", model_kind="encoder")
+    text = summarize([encoder], tmp_path)
+    assert f"  hunmin inspect {tmp_path / 'train'}" in text
+    assert "generate" not in text

@@ -28,7 +28,13 @@ from hunmin.adapt.nlu.model import (
     save_nlu_model,
 )
 from hunmin.adapt.nlu.predictions import write_predictions
-from hunmin.adapt.nlu.report import NluReport, model_card, report_markdown, score_all
+from hunmin.adapt.nlu.report import (
+    REPORT_NAME,
+    NluReport,
+    model_card,
+    report_markdown,
+    score_all,
+)
 from hunmin.adapt.nlu.report_plot import plot_locales
 from hunmin.adapt.nlu.spec import NluSpec
 from hunmin.adapt.nlu.teaching import TeacherAnswers, ask_teacher, check_teacher
@@ -349,7 +355,7 @@ def write_report(
         metrics: The run's metrics.jsonl.
         name: Name of the model's folder.
     """
-    (draft / "report.json").write_text(report.model_dump_json(indent=2), encoding="utf-8")
+    (draft / REPORT_NAME).write_text(report.model_dump_json(indent=2), encoding="utf-8")
     (draft / "report.md").write_text(report_markdown(report), encoding="utf-8")
     (draft / "README.md").write_text(model_card(report, name), encoding="utf-8")
     (draft / METRICS_FILE).write_bytes(metrics.read_bytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from hunmin.adapt.nlu.baselines import fit_constant, fit_linear
 from hunmin.adapt.nlu.data_set import DataSet
@@ -21,6 +22,8 @@ HEADER = (
     "intent, linear",
     "intent, constant",
 )
+
+REPORT_NAME = "report.json"
 
 
 class NluReport(Spec):
@@ -125,7 +128,7 @@ def report_markdown(report: NluReport) -> str:
     lines = [
         "# Intents and slots",
         "",
-        *_headline(report),
+        *report_headline(report),
         "",
         "![Scores by locale](locales.svg)",
         "",
@@ -165,7 +168,7 @@ def model_card(report: NluReport, folder: str) -> str:
         "",
         "Intents and slots of what people say to an assistant.",
         "",
-        *_headline(report),
+        *report_headline(report),
         "",
         *_use(report, folder),
         "",
@@ -192,18 +195,24 @@ def _use(report: NluReport, folder: str) -> list[str]:
     ]
 
 
-def _headline(report: NluReport) -> list[str]:
+def read_report(folder: Path) -> NluReport:
+    """Return the report in a folder that `finetune` wrote."""
+    return NluReport.model_validate_json((folder / REPORT_NAME).read_text(encoding="utf-8"))
+
+
+def report_headline(report: NluReport) -> list[str]:
+    """Return the mean scores over trained and over unseen locales, a line each, as Markdown."""
     parts = [
         (
             "Zero-shot",
             report.zero_shot,
             len(report.zero_shot_locales),
-            "no label of which was seen",
+            "no label was seen",
         ),
-        ("Trained", report.trained, len(report.train_locales), "that were trained on"),
+        ("Trained", report.trained, len(report.train_locales), "trained on"),
     ]
     return [
-        f"- **{name}**: mean over {number} locales {what}: exact match "
+        f"- **{name}** ({number} locale{'s' * (number != 1)}, {what}): exact match "
         f"{percent(scores.exact_match)}, intent accuracy {percent(scores.intent_accuracy)}, "
         f"slot F1 {percent(scores.slot_f1)}."
         for name, scores, number, what in parts
