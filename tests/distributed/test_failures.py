@@ -146,6 +146,8 @@ def lose_the_store() -> str:
     world = join()
     try:
         with watch_ranks(world, timeout=TIMEOUT, every=BEAT) as heartbeat:
+            # Both watch now: a rank that is still connecting to the store says something else.
+            world.barrier()
             heartbeat.mark(1, "gathering")
             if world.rank == 0:
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -25,13 +25,13 @@ def test_other_objectives_need_no_new_shards() -> None:
 
 def test_changes_replace_what_they_name() -> None:
     first = DataSpec.model_validate({"weights": {"ko": 0.5}, "objectives": ALEXATM, "context": 64})
-    changes = DataChanges.model_validate({"weights": None, "objectives": [{"kind": "infill"}]})
+    changes = DataChanges.model_validate({"weights": {}, "objectives": [{"kind": "infill"}]})
     changed = changes.apply(first)
     assert changed.objectives is not None
     assert [objective.kind for objective in changed.objectives] == ["infill"]
-    assert (changed.weights, changed.context) == (None, 64)
+    assert (changed.weights, changed.context) == ({}, 64)
     assert DataChanges().apply(first) == first
-    assert DataChanges.model_validate({"objectives": None}).apply(first).objectives is None
+    assert DataChanges.model_validate({"objectives": None}).apply(first) == first
 
 
 @pytest.mark.parametrize(
