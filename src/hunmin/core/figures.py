@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,9 @@ STYLE: dict[str, Any] = {
     "savefig.facecolor": "white",
 }
 PNG_DPI = 160
+MAX_LETTERS = 26
+Marker = Mapping[str, Any]
+"""How matplotlib draws a mark: marker, color, markersize and the like."""
 
 
 def check_plotting() -> None:
@@ -85,3 +88,39 @@ def write_title(figure: Figure, title: str, subtitle: str) -> None:
     left = 0.2 / width
     figure.text(left, 1 - 0.32 / height, title, fontsize=13, fontweight="bold", va="center")
     figure.text(left, 1 - 0.6 / height, subtitle, fontsize=9, color=MUTED, va="center")
+
+
+def write_marker_legend(
+    figure: Figure, markers: Mapping[str, Marker], place: tuple[float, float]
+) -> None:
+    """Write what each mark means in one line, each name in the colour of its mark.
+
+    Args:
+        figure: Drawn with `new_figure`.
+        markers: Name -> mark, from left to right; each has a `color`.
+        place: Left end and middle of the line, in shares of width and height of the figure.
+    """
+    lines = require("matplotlib.lines", extra="plots")
+    handles = [
+        lines.Line2D([], [], linestyle="none", label=name, **marker)
+        for name, marker in markers.items()
+    ]
+    legend = figure.legend(
+        handles=handles,
+        loc="center left",
+        bbox_to_anchor=place,
+        ncols=len(handles),
+        frameon=False,
+        borderpad=0,
+        borderaxespad=0,
+        handlelength=1,
+        columnspacing=1.6,
+        fontsize=9,
+    )
+    for text, marker in zip(legend.get_texts(), markers.values(), strict=True):
+        text.set_color(marker["color"])
+
+
+def shorten_name(name: str) -> str:
+    """Return a name of a row, cut to 26 letters."""
+    return name if len(name) <= MAX_LETTERS else f"{name[: MAX_LETTERS - 1]}…"

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hunmin.core.extras import require
 from hunmin.core.figures import (
     BLUE,
     INK,
@@ -14,12 +13,13 @@ from hunmin.core.figures import (
     ORANGE,
     new_figure,
     save_figure,
+    shorten_name,
+    write_marker_legend,
     write_title,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from hunmin.evaluation.forgetting import Change, ForgettingReport, GroupChange
 
@@ -28,7 +28,11 @@ MAX_PANELS = 3
 # Inches, so that text never grows or overlaps.
 ROW, TOP, BOTTOM = 0.19, 1.3, 0.75
 PANEL, LEFT, RIGHT = 7.2, 1.9, 0.85
-MAX_LETTERS = 26
+_MARKERS: dict[str, dict[str, Any]] = {
+    "before": {"marker": "o", "color": MUTED, "markerfacecolor": "white"},
+    "after, better": {"marker": "o", "color": BLUE},
+    "after, worse": {"marker": "o", "color": ORANGE},
+}
 
 
 class Row(NamedTuple):
@@ -59,7 +63,7 @@ def plot_forgetting(report: ForgettingReport, paths: Sequence[Path]) -> None:
             inches = (PANEL * number + LEFT, height - TOP - rows_height, PANEL - LEFT - RIGHT)
             box = (inches[0] / width, inches[1] / height, inches[2] / width, rows_height / height)
             _draw_panel(figure.add_axes(box), panel, limits)
-        _write_legend(figure, LEFT / width, 1 - 0.93 / height)
+        write_marker_legend(figure, _MARKERS, (LEFT / width, 1 - 0.93 / height))
         write_title(figure, "Held-out loss before and after the second stage", _subtitle(report))
         note = (
             "Right: after less before; pale where the 95 % interval holds zero, or there is none."
@@ -105,7 +109,7 @@ def _draw_panel(axes: Axes, rows: Sequence[Row], limits: tuple[float, float]) ->
     axes.spines["bottom"].set_visible(False)
     axes.tick_params(labelsize=9)
     axes.set_xlabel("nats per scored token", fontsize=9)
-    names = [_shortened(row.name) for row in rows]
+    names = [shorten_name(row.name) for row in rows]
     axes.set_yticks(range(len(rows)), names, color=INK, fontsize=8.5)
     for place, row in enumerate(rows):
         _draw_row(axes, place, row)
@@ -114,10 +118,6 @@ def _draw_panel(axes: Axes, rows: Sequence[Row], limits: tuple[float, float]) ->
             axes.axhline(place + 0.5, color=MUTED, linewidth=0.8)
             if place:
                 axes.axhline(place - 0.5, color=MUTED, linewidth=0.8)
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= MAX_LETTERS else f"{name[: MAX_LETTERS - 1]}…"
 
 
 def _draw_row(axes: Axes, place: int, row: Row) -> None:
@@ -137,32 +137,3 @@ def _draw_row(axes: Axes, place: int, row: Row) -> None:
     }
     right = 1 + 0.65 / (PANEL - LEFT - RIGHT)
     axes.text(right, place, f"{row.change.difference.value:+.3f}", **style)
-
-
-def _write_legend(figure: Figure, left: float, top: float) -> None:
-    lines = require("matplotlib.lines", extra="plots")
-    marks = (
-        ("before", MUTED, "white"),
-        ("after, better", BLUE, BLUE),
-        ("after, worse", ORANGE, ORANGE),
-    )
-    handles = [
-        lines.Line2D(
-            [], [], linestyle="none", marker="o", label=label, color=color, markerfacecolor=fill
-        )
-        for label, color, fill in marks
-    ]
-    legend = figure.legend(
-        handles=handles,
-        loc="center left",
-        bbox_to_anchor=(left, top),
-        ncols=len(handles),
-        frameon=False,
-        borderpad=0,
-        borderaxespad=0,
-        handlelength=1,
-        columnspacing=1.6,
-        fontsize=9,
-    )
-    for text, (_, color, _) in zip(legend.get_texts(), marks, strict=True):
-        text.set_color(color)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hunmin.core.estimates import MIN_GROUPS
-from hunmin.core.extras import require
 from hunmin.core.figures import (
     BLUE,
     FAINT,
@@ -16,13 +15,13 @@ from hunmin.core.figures import (
     ORANGE,
     new_figure,
     save_figure,
+    write_marker_legend,
     write_title,
 )
 from hunmin.evaluation.results import MODEL, NGRAM, ORDER_ZERO, TITLES, Aggregate, Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 ROWS_PER_PANEL = 70
 MAX_PANELS = 3
@@ -61,7 +60,8 @@ def plot_languages(report: Report, paths: Sequence[Path]) -> None:
             inches = (left, bottom, PANEL - LEFT - RIGHT, rows_height)
             box = (inches[0] / width, inches[1] / height, inches[2] / width, inches[3] / height)
             _draw_panel(figure.add_axes(box, xscale="log"), panel, limits)
-        _write_legend(figure, LEFT / width, 1 - 0.93 / height)
+        markers = {TITLES[system]: marker for system, marker in MARKERS.items()}
+        write_marker_legend(figure, markers, (LEFT / width, 1 - 0.93 / height))
         write_title(figure, *_titles(report, len(rows) - 1))
         note = (
             "Compare marks within a row: languages differ in bytes per character. "
@@ -149,25 +149,3 @@ def _write_numbers(axes: Axes, rows: Sequence[Row]) -> None:
         axes.text(1 + inches / inner, -1.05, title, **style)
         for place, (_, aggregate) in enumerate(rows):
             axes.text(1 + inches / inner, place, f"{_value(aggregate, system):.2f}", **style)
-
-
-def _write_legend(figure: Figure, left: float, top: float) -> None:
-    lines = require("matplotlib.lines", extra="plots")
-    handles = [
-        lines.Line2D([], [], linestyle="none", label=TITLES[system], **marker)
-        for system, marker in MARKERS.items()
-    ]
-    legend = figure.legend(
-        handles=handles,
-        loc="center left",
-        bbox_to_anchor=(left, top),
-        ncols=len(handles),
-        frameon=False,
-        borderpad=0,
-        borderaxespad=0,
-        handlelength=1,
-        columnspacing=1.6,
-        fontsize=9,
-    )
-    for text, marker in zip(legend.get_texts(), MARKERS.values(), strict=True):
-        text.set_color(marker["color"])

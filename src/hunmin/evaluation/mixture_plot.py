@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hunmin.core.extras import require
 from hunmin.core.figures import (
     BLUE,
     FAINT,
@@ -16,6 +15,8 @@ from hunmin.core.figures import (
     ORANGE,
     new_figure,
     save_figure,
+    shorten_name,
+    write_marker_legend,
     write_title,
 )
 from hunmin.core.units import format_count
@@ -23,10 +24,12 @@ from hunmin.data.mixing import ADVISED_MAX_EPOCHS, MixturePlan, PlannedGroup
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 MAX_ROWS = 140
-MAX_LETTERS = 26
+_MARKERS: dict[str, dict[str, Any]] = {
+    "share of the tokens": {"marker": "o", "color": MUTED, "markerfacecolor": "white"},
+    "share of the samples": {"marker": "o", "color": BLUE},
+}
 # Inches, so that text never grows or overlaps.
 WIDTH, ROW, TOP, BOTTOM = 9.6, 0.19, 1.35, 0.8
 LEFT, SHARES, GAP, EPOCHS, RIGHT = 1.9, 4.1, 0.5, 2.1, 0.9
@@ -54,7 +57,7 @@ def plot_mixture(
         left = (LEFT + SHARES + GAP) / WIDTH
         epochs = figure.add_axes((left, box[1], EPOCHS / WIDTH, box[3]))
         _draw_epochs(epochs, rows)
-        _write_legend(figure, LEFT / WIDTH, 1 - 0.95 / height)
+        write_marker_legend(figure, _MARKERS, (LEFT / WIDTH, 1 - 0.95 / height))
         shown = "" if len(rows) == len(plan.groups) else f"{len(rows)} of "
         groups = f"{shown}{len(plan.groups)} groups, the largest on top"
         write_title(figure, title, f"{groups} · {format_count(plan.run_tokens)} tokens in all")
@@ -84,7 +87,7 @@ def _draw_shares(axes: Axes, rows: Sequence[PlannedGroup], total: int) -> None:
     ticks = [10.0**power for power in range(low, high + 2) if 10.0**power <= max(values) * 1.4]
     axes.set_xticks(ticks, [f"{tick:.4g} %" for tick in (100 * tick for tick in ticks)])
     axes.set_xticks([], minor=True)
-    names = [_shortened(group.name) for group in rows]
+    names = [shorten_name(group.name) for group in rows]
     axes.set_yticks(range(len(rows)), names, color=INK, fontsize=8.5)
 
 
@@ -106,32 +109,3 @@ def _draw_epochs(axes: Axes, rows: Sequence[PlannedGroup]) -> None:
 
 def _color(group: PlannedGroup) -> str:
     return ORANGE if group.epochs > ADVISED_MAX_EPOCHS * 1.01 else BLUE
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= MAX_LETTERS else f"{name[: MAX_LETTERS - 1]}…"
-
-
-def _write_legend(figure: Figure, left: float, top: float) -> None:
-    lines = require("matplotlib.lines", extra="plots")
-    marks = (("share of the tokens", MUTED, "white"), ("share of the samples", BLUE, BLUE))
-    handles = [
-        lines.Line2D(
-            [], [], linestyle="none", marker="o", label=label, color=color, markerfacecolor=fill
-        )
-        for label, color, fill in marks
-    ]
-    legend = figure.legend(
-        handles=handles,
-        loc="center left",
-        bbox_to_anchor=(left, top),
-        ncols=len(handles),
-        frameon=False,
-        borderpad=0,
-        borderaxespad=0,
-        handlelength=1,
-        columnspacing=1.6,
-        fontsize=9,
-    )
-    for text, (_, color, _) in zip(legend.get_texts(), marks, strict=True):
-        text.set_color(color)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from hunmin.adapt.nlu.report import NluReport
 from hunmin.adapt.nlu.scores import Scores
 from hunmin.core.estimates import Estimate
-from hunmin.core.extras import require
 from hunmin.core.figures import (
     BLUE,
     INK,
@@ -17,12 +16,12 @@ from hunmin.core.figures import (
     ORANGE,
     new_figure,
     save_figure,
+    write_marker_legend,
     write_title,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # Inches.
 _ROW, _TOP, _BOTTOM, _LEFT, _PANEL, _GAP, _RIGHT = 0.21, 1.5, 0.75, 1.3, 2.5, 0.35, 0.3
@@ -73,7 +72,7 @@ def plot_locales(report: NluReport, paths: Sequence[Path]) -> None:
             axes.set_yticks(range(len(names)), names if number == 0 else [], fontsize=8.5)
             if number == 0:
                 _mark_names(axes, names, report)
-        _write_legend(figure, _LEFT / width, 1 - 0.93 / height)
+        write_marker_legend(figure, _TITLES, (_LEFT / width, 1 - 0.93 / height))
         write_title(
             figure,
             "Intents and slots, by locale",
@@ -128,25 +127,3 @@ def _mark_names(axes: Axes, names: Sequence[str], report: NluReport) -> None:
         label.set_color(INK)
         if name in report.train_locales:
             label.set_fontweight("bold")
-
-
-def _write_legend(figure: Figure, left: float, top: float) -> None:
-    lines = require("matplotlib.lines", extra="plots")
-    handles = [
-        lines.Line2D([], [], linestyle="none", label=title, **marker)
-        for title, marker in _TITLES.items()
-    ]
-    legend = figure.legend(
-        handles=handles,
-        loc="center left",
-        bbox_to_anchor=(left, top),
-        ncols=len(handles),
-        frameon=False,
-        borderpad=0,
-        borderaxespad=0,
-        handlelength=1,
-        columnspacing=1.6,
-        fontsize=9,
-    )
-    for text, marker in zip(legend.get_texts(), _TITLES.values(), strict=True):
-        text.set_color(marker["color"])
