@@ -12,7 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("hunmin", "numpy", "pyarrow", "tokenizers", "torch", "transformers", "safetensors")
+_PACKAGES = (
+    *("hunmin", "numpy", "pyarrow", "tokenizers", "torch", "transformers", "safetensors"),
+    *("onnx", "onnxruntime"),
+)
 
 
 @functools.cache
