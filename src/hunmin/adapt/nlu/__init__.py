@@ -25,6 +25,8 @@ Training
     fit.py            the loop
     joint_task.py     the loss of the heads
     teaching.py       a teacher's answers
+    prepare.py        all that is needed before the first step
+    results.py        fitted, tested, scored, and the files of a report
     finetune.py       from a body to a tested model
     text_to_text.py   the same for models that write labels
     predictions.py    predictions as JSON lines

@@ -223,7 +223,7 @@ def read_transitions(folder: Path, config: NluConfig) -> Transitions | None:
     """
     if not config.crf:
         return None
-    safetensors = require("safetensors", extra="train")
+    safetensors = require("safetensors", extra="nlu")
     file = folder / HEADS_FILE
     try:
         with safetensors.safe_open(file, framework="numpy") as tensors:

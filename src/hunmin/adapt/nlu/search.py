@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hunmin.adapt.nlu.finetune import prepare
 from hunmin.adapt.nlu.fit import Fit
-from hunmin.adapt.nlu.joint_task import JointTask
+from hunmin.adapt.nlu.prepare import prepare
 from hunmin.adapt.nlu.spec import NluSpec
 from hunmin.core.atomic import atomic_write_text
 from hunmin.core.errors import TrainingDivergedError
@@ -137,16 +136,7 @@ def _run_trial(
     chosen = {name: _suggest(trial, name, values) for name, values in space.items()}
     tried = NluSpec.model_validate({**spec.model_dump(), **chosen})
     place = pick_device(device)
-    ready = prepare(tried, body, place)
-    task = JointTask(
-        tried,
-        ready.network,
-        ready.config,
-        ready.encoder,
-        ready.examples.rows,
-        ready.data.dev,
-        ready.answers,
-    )
+    task = prepare(tried, body, place).task()
 
     def report(epoch: int, scores: Mapping[str, float]) -> None:
         trial.report(scores["exact_match"], epoch)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,31 +23,22 @@ from hunmin.adapt.nlu.data_set import read_data
 from hunmin.adapt.nlu.decode import Parse
 from hunmin.adapt.nlu.encode import Integers, open_tokenizer
 from hunmin.adapt.nlu.examples import IGNORED, frame_of, label_config
-from hunmin.adapt.nlu.finetune import (
-    known_artifacts,
-    make_report,
-    report_facts,
-    run_identity,
-    write_report,
-)
-from hunmin.adapt.nlu.fit import METRICS_FILE, Fit
 from hunmin.adapt.nlu.joint_task import dev_scores, predictions_of
+from hunmin.adapt.nlu.results import count_parameters, fit_and_test, set_up
 from hunmin.adapt.nlu.spec import NluSpec
 from hunmin.adapt.nlu.text_labels import OUTSIDE_LABEL, TextConfig, target_of
 from hunmin.adapt.nlu.text_model import TEXT_MODEL_KIND, TextModel, pad_rows
 from hunmin.adapt.nlu.utterances import Utterance
 from hunmin.core.artifact import Artifact, check_output, load_artifact, write_artifact
 from hunmin.core.atomic import explain_disk_full
-from hunmin.core.environment import available_cores
 from hunmin.core.errors import InputError
-from hunmin.core.figures import check_plotting
 from hunmin.data.objectives.base import Layout
 from hunmin.models.architecture import layout_of
-from hunmin.models.devices import pick_device
 from hunmin.models.export import TOKENIZER_FILES
 from hunmin.models.load import load_unchanged
 from hunmin.models.quiet import without_progress_bars
 from hunmin.tokenizer.exact import cutter_files
+from hunmin.tokenizer.extend import known_inputs
 
 
 class TextTask:
@@ -152,9 +143,9 @@ def finetune_text(
     body: Path,
     output: Path,
     *,
-    folder: Path | None = None,
-    device: str | None = None,
-    recipe: Mapping[str, Any] | None = None,
+    folder: Path,
+    device: str | None,
+    recipe: Mapping[str, Any],
 ) -> Artifact:
     """Train a model that writes intents and slots, test it and write it.
 
@@ -163,7 +154,7 @@ def finetune_text(
         body: Folder of an encoder–decoder or a decoder with its tokenizer.
         output: Folder of the model.
         folder: Where metrics and the checkpoint lie while it trains.
-        device: Where to train.
+        device: Where to train; None for the first GPU, else the CPU.
         recipe: What the manifest says decided the content.
 
     Returns:
@@ -177,47 +168,45 @@ def finetune_text(
         Labels are not added to the vocabulary. Neighbouring slots of one type become one, as in
         the published form.
     """
-    check_plotting()
-    torch.set_num_threads(spec.threads or available_cores())
-    inputs = known_artifacts([body])
+    place = set_up(spec, device)
+    inputs = known_inputs(body)
     check_output(output, TEXT_MODEL_KIND, inputs)
     data = read_data(spec)
-    torch.manual_seed(spec.seed)
-    place = pick_device(device)
-    network = with_dropout(_load(body), spec.hidden_dropout, spec.attention_dropout).to(place)
-    tokenizer = open_tokenizer(body)
-    config = _make_config(spec, network, body, tokenizer, data.train)
-    task = TextTask(TextModel(network, config, tokenizer), data.train, data.dev)
-    folder = folder or output.with_name(f"{output.name}-run")
-    fit = Fit(spec, task, folder, run_identity(spec, body, data), place)
-    state = fit.run()
-    parses = task.parse(data.test)
-    counts = {"utterances": len(data.train)}
-    report = make_report(spec, data, parses, state, counts, _count(network))
-    with write_artifact(
-        output, TEXT_MODEL_KIND, recipe=recipe or spec.identity(), inputs=inputs
-    ) as draft:
-        with explain_disk_full(draft.path), without_progress_bars():
-            network.save_pretrained(draft.path)
-        config.write(draft.path)
-        for name in _tokenizer_files(body):
-            shutil.copyfile(body / name, draft.path / name)
-        write_report(draft.path, report, data, parses, folder / METRICS_FILE, name=output.name)
-        draft.facts.update(report_facts(report), malformed=report.num_malformed)
-    fit.forget_checkpoint()
+    model = _build_model(spec, body, data.train, place)
+    results = fit_and_test(
+        spec,
+        TextTask(model, data.train, data.dev),
+        data,
+        body,
+        folder,
+        place,
+        counts={"utterances": len(data.train)},
+        parameters=count_parameters(model.network, model.network),
+    )
+    with write_artifact(output, TEXT_MODEL_KIND, recipe=recipe, inputs=inputs) as draft:
+        _write_model(model, body, draft.path)
+        results.write(draft.path, output.name)
+        draft.facts.update(results.facts(), malformed=results.report.num_malformed)
+    results.fit.forget_checkpoint()
     return load_artifact(output, TEXT_MODEL_KIND, verify=False)
 
 
-def _tokenizer_files(folder: Path) -> Iterator[str]:
-    for name in (*TOKENIZER_FILES, *cutter_files(folder)):
-        if (folder / name).is_file():
-            yield name
+def _build_model(
+    spec: NluSpec, body: Path, train: Sequence[Utterance], device: torch.device
+) -> TextModel:
+    torch.manual_seed(spec.seed)
+    network = with_dropout(_load(body), spec.hidden_dropout, spec.attention_dropout).to(device)
+    tokenizer = open_tokenizer(body)
+    return TextModel(network, _make_config(spec, network, body, tokenizer, train), tokenizer)
 
 
-def _count(network: PreTrainedModel) -> dict[str, int]:
-    embeddings = sum(p.numel() for p in network.get_input_embeddings().parameters())
-    total = sum(p.numel() for p in network.parameters())
-    return {"embeddings": embeddings, "body": total - embeddings}
+def _write_model(model: TextModel, body: Path, folder: Path) -> None:
+    with explain_disk_full(folder), without_progress_bars():
+        model.network.save_pretrained(folder)
+    model.config.write(folder)
+    for name in (*TOKENIZER_FILES, *cutter_files(body)):
+        if (body / name).is_file():
+            shutil.copyfile(body / name, folder / name)
 
 
 def _load(body: Path) -> PreTrainedModel:

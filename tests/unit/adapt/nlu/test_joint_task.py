@@ -9,9 +9,9 @@ from tests.unit.adapt.nlu.conftest import byte_tokenizer
 
 from hunmin.adapt.nlu.encode import UtteranceEncoder
 from hunmin.adapt.nlu.examples import collate, make_examples
-from hunmin.adapt.nlu.finetune import Prepared, prepare
 from hunmin.adapt.nlu.joint_task import JointTask
 from hunmin.adapt.nlu.model import NluModel
+from hunmin.adapt.nlu.prepare import Prepared, prepare
 from hunmin.adapt.nlu.spec import NluSpec
 from hunmin.adapt.nlu.teaching import ask_teacher
 
@@ -20,9 +20,7 @@ def ready(data: Path, body: Path, **keys: object) -> tuple[JointTask, Prepared]:
     spec = NluSpec.model_validate({"data": (data,), "pooling": "mean", **keys})
     made = prepare(spec, body, torch.device("cpu"))
     made.network.eval()
-    rows = made.examples.rows
-    task = JointTask(spec, made.network, made.config, made.encoder, rows, made.data.dev)
-    return task, made
+    return made.task(), made
 
 
 def model_of(made: Prepared) -> NluModel:
