@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,98 @@ import click
 
 if TYPE_CHECKING:
     from hunmin.adapt.nlu.spec import NluSpec
+
+_PATHS = click.Path(path_type=Path)
+_DECORATORS = (
+    click.argument("body", type=_PATHS),
+    click.argument("settings", nargs=-1, metavar="[KEY=VALUE]…"),
+    click.option(
+        "--data",
+        required=True,
+        multiple=True,
+        type=_PATHS,
+        metavar="FOLDER",
+        help="Folder of LOCALE.jsonl files in the form of MASSIVE; may be repeated.",
+    ),
+    click.option(
+        "--train", metavar="LOCALE,LOCALE…", help="Locales to learn from.  [default: all]"
+    ),
+    click.option(
+        "--preset",
+        metavar="NAME",
+        help="Settings tuned for a kind of body: small, xlmr-full, xlmr-zero-shot, "
+        "mt5-encoder-full, mt5-encoder-zero-shot, mt5-text-full, mt5-text-zero-shot.  "
+        "[default: small]",
+    ),
+    click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 …  [default: a GPU if any]"),
+)
+
+
+@dataclass(frozen=True)
+class TrainingArguments:
+    """What every command that trains heads is asked for.
+
+    Args:
+        body: Folder of the body.
+        settings: Words KEY=VALUE.
+        data: Folders of utterances.
+        train: Locales to learn from, with commas between; None for all.
+        preset: Name of a preset; None for the default.
+        device: Name of a device; None for the first GPU, else the CPU.
+    """
+
+    body: Path
+    settings: tuple[str, ...]
+    data: tuple[Path, ...]
+    train: str | None
+    preset: str | None
+    device: str | None
+
+    def spec(
+        self, *, teacher: Path | None = None, locales: Mapping[str, str | None] | None = None
+    ) -> NluSpec:
+        """Return the section.
+
+        Args:
+            teacher: Folder of a teacher, if any.
+            locales: Other keys of the section -> names with commas between, None for the default.
+
+        Returns:
+            The section.
+
+        Raises:
+            RecipeError: A key or a value is none; the message says what is.
+        """
+        return nlu_spec(
+            self.settings,
+            data=self.data,
+            teacher=teacher,
+            preset=self.preset,
+            locales={"train_locales": self.train, **(locales or {})},
+        )
+
+
+def training_arguments(function: Callable[..., None]) -> Callable[..., None]:
+    """Add BODY, KEY=VALUE words and the flags of every training of heads.
+
+    Args:
+        function: Takes them as `TrainingArguments`, and its own options by name.
+
+    Returns:
+        What click calls; packages that are missing are named before anything is read.
+    """
+
+    @functools.wraps(function)
+    def with_arguments(**values: Any) -> None:
+        from hunmin.core.extras import require
+
+        require("transformers", extra="train")
+        asked = {field.name: values.pop(field.name) for field in fields(TrainingArguments)}
+        function(TrainingArguments(**asked), **values)
+
+    for decorator in reversed(_DECORATORS):
+        with_arguments = decorator(with_arguments)
+    return with_arguments
 
 
 def nlu_spec(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
+
+from hunmin.cli.artifact_out import say_folder
 
 
 @click.command()
@@ -82,8 +83,4 @@ def command(
         validation_fraction=validation_fraction,
         seed=seed,
     )
-    artifact = build_corpus(spec, out)
-    if as_json:
-        click.echo(json.dumps({"path": str(out)} | artifact.facts, ensure_ascii=False, indent=2))
-    else:
-        click.echo(out)
+    say_folder(out, build_corpus(spec, out).facts, as_json=as_json)

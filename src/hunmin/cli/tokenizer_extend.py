@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from hunmin.cli.artifact_out import say_artifact
 
 if TYPE_CHECKING:
     from hunmin.core.artifact import Artifact
@@ -92,11 +93,7 @@ def command(
     codes = None if scripts is None else () if scripts == "any" else tuple(scripts.split(","))
     options = ExtensionOptions(scripts=codes, max_new=max_new, cross_penalty=cross_penalty)
     artifact = _extend(folder, donor, texts, output, keep, options, initialization)
-    if as_json:
-        facts = {"path": str(output), "kind": artifact.manifest.kind, **artifact.facts}
-        click.echo(json.dumps(facts, ensure_ascii=False, indent=2))
-    else:
-        click.echo(output)
+    say_artifact(artifact, output, as_json=as_json)
 
 
 def _extend(
