@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "launch": ("launch", "Write what starts training on several devices or nodes."),
     "evaluate": ("stage_evaluate", "Score a model beside two baselines."),
     "generate": ("generate", "Let a model write on from a prompt."),
+    "distill": ("distill", "Trim a vocabulary; text from a teacher for students."),
     "finetune": ("finetune", "Teach a model intents and slots."),
     "export": ("export", "Write a trained model for another runtime."),
     "ask": ("ask", "Say what a model understands of a text."),
