@@ -22,10 +22,24 @@ SMALL_MODEL = (
 SMALL_SENTENCES = (
     "corpus.sources.0.languages=[ko,en,de,ja,sw] corpus.sources.0.max_utterances_per_language=60"
 )
+SMALL_ASSISTANT = (
+    "corpus.sources.0.languages=[ko,en,de] corpus.sources.0.max_utterances_per_language=150 "
+    "tokenizer.vocab_size=700 data.context=32 model.size=1M "
+    "student.model='{preset: hunmin-encoder, layers: 1, width: 64}' "
+    + " ".join(
+        f"{section}.{setting}"
+        for section in ("train", "student.train")
+        for setting in (
+            "duration='3 steps'", "batch_tokens=512", "microbatch_tokens=512", "evaluation_tokens=512"
+        )
+    )
+    + " nlu.epochs=1 export.max_drop=100"
+)  # fmt: skip
 SMALL_VOCABULARY = "tokenizer.vocab_size=320"
 # What is changed so that a command is small, or has the input it asks for.
 CHANGES = {
     "./scripts/quickstart": f"./scripts/quickstart {SMALL_SENTENCES} {SMALL_MODEL}",
+    "./scripts/quickstart assistant": f"./scripts/quickstart assistant {SMALL_ASSISTANT}",
     "./scripts/quickstart PATH": f"./scripts/quickstart texts {SMALL_MODEL} {SMALL_VOCABULARY}",
     ".venv/bin/hunmin chat runs/quickstart": (
         "printf '거실 불 켜\\n' | .venv/bin/hunmin chat runs/quickstart"

@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 RECIPES = sorted((REPOSITORY / "recipes").glob("*.yaml"))
 PAGES = sorted((REPOSITORY / "docs").rglob("*.md"))
 # Recipes that test_commands.py runs to the end through scripts/quickstart.
-RUN_ELSEWHERE = {"quickstart.yaml", "quickstart-text.yaml"}
+RUN_ELSEWHERE = {"quickstart.yaml", "quickstart-text.yaml", "quickstart-assistant.yaml"}
 # Recipes for a tokenizer alone.
 TOKENIZERS = {"tokenizer.yaml"}
 # Recipes for a corpus alone, with what makes them small enough for a test.

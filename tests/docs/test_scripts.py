@@ -83,6 +83,32 @@ def test_quickstart_passes_flags_with_values_on(checkout: Path, tmp_path: Path) 
     assert result.stdout.splitlines()[-5:] == expected
 
 
+def test_quickstart_makes_an_assistant_and_asks_it(checkout: Path, tmp_path: Path) -> None:
+    result = run(checkout, "quickstart", "assistant", "nlu.epochs=1", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    question = "거실 불 켜줘"
+    assert result.stdout.splitlines() == [
+        str(checkout),
+        *("run", "recipes/quickstart-assistant.yaml", "nlu.epochs=1"),
+        "",
+        f'$ hunmin ask runs/quickstart-assistant "{question}" --locale ko',
+        str(checkout),
+        *("ask", "runs/quickstart-assistant", question, "--locale", "ko"),
+    ]
+    elsewhere = run(checkout, "quickstart", "assistant", "--run-dir", "mine", cwd=tmp_path)
+    asked = ["ask", str(tmp_path / "mine"), question, "--locale", "ko"]
+    assert elsewhere.stdout.splitlines()[-5:] == asked
+
+
+@pytest.mark.parametrize("flags", [("--dry-run",), ("--until", "student")])
+def test_quickstart_does_not_ask_an_assistant_that_is_not_made(
+    checkout: Path, flags: tuple[str, ...]
+) -> None:
+    result = run(checkout, "quickstart", "assistant", *flags)
+    called = ["run", "recipes/quickstart-assistant.yaml", *flags]
+    assert result.stdout.splitlines() == [str(checkout), *called]
+
+
 def test_quickstart_refuses_a_path_that_does_not_exist(checkout: Path) -> None:
     result = run(checkout, "quickstart", "no-such-text")
     assert result.returncode == 2
@@ -94,7 +120,7 @@ def test_quickstart_refuses_a_path_that_does_not_exist(checkout: Path) -> None:
 def test_quickstart_help_installs_nothing(checkout: Path) -> None:
     result = run(checkout, "quickstart", "--help")
     assert result.returncode == 0
-    assert "Usage: ./scripts/quickstart [PATH]" in result.stdout
+    assert "Usage: ./scripts/quickstart [assistant | PATH]" in result.stdout
     assert not installs(checkout)
 
 

@@ -228,8 +228,9 @@ class ParallelSource(Source):
     key: tuple[FieldName, ...] = ()
     """Fields that are equal in a sentence and its translation: `[page, paragraph]`, or numbers of
     columns in files without a header. Without it line N belongs to line N."""
-    text: FieldName = "text"
-    """With `key`: the field of the sentence."""
+    text: FieldName | dict[LanguageTag, FieldName] = "text"
+    """With `key`: the field of the sentence; by language where one file holds them all, as in
+    `{en: name.en, ko: name.ko}`."""
     format: Literal["auto", "jsonl", "parquet", "csv", "tsv"] = "auto"
     """With `key`: how to read the files; `auto` goes by the name's ending."""
     table: TableLayout = TableLayout()
@@ -254,6 +255,17 @@ class ParallelSource(Source):
         if self.pivot not in self.files:
             raise ValueError(f"`files` names no file of the pivot '{self.pivot}'")
         return self
+
+    @model_validator(mode="after")
+    def _text_has_a_field_of_each_language(self) -> ParallelSource:
+        if not isinstance(self.text, str) and self.text.keys() != self.files.keys():
+            odd = ", ".join(sorted(self.text.keys() ^ self.files.keys()))
+            raise ValueError(f"`text` and `files` must name the same languages; in one only: {odd}")
+        return self
+
+    def text_field(self, tag: str) -> str:
+        """Return the field of the sentence in a language's file."""
+        return self.text if isinstance(self.text, str) else self.text[tag]
 
 
 SourceSpec = Annotated[

@@ -107,6 +107,24 @@ def test_rows_are_joined_by_their_keys(build: Build, tmp_path: Path) -> None:
     assert sorted(built.reasons) == ["key occurs again", "no sentence in the pivot language"]
 
 
+def test_one_file_may_hold_all_languages(build: Build, tmp_path: Path) -> None:
+    words = tmp_path / "words.jsonl"
+    rows = [{"id": 1, "name": {"en": "bed", "ko": "침대"}}, {"id": 2, "name": {"en": "lamp"}}]
+    words.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    source = {
+        "kind": "parallel",
+        "files": {"en": str(words), "ko": str(words)},
+        "key": ["id"],
+        "text": {"en": "name.en", "ko": "name.ko"},
+        "pivot_first": True,
+    }
+    built = build(source)
+    assert built.texts == ["bed\n침대"]
+    assert len(built.reasons) == 1, "lamp has no Korean name"
+    with pytest.raises(ValidationError, match="in one only: ja, ko"):
+        ParallelSource.model_validate(source | {"text": {"en": "name.en", "ja": "name.ja"}})
+
+
 def ntrex(shared_data: Path, *names: str) -> dict[str, str]:
     folder = shared_data / "ntrex128"
     files = {name: str(folder / f"newstest2019-ref.{name}.txt.zst") for name in names}

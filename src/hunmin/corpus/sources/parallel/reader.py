@@ -59,7 +59,7 @@ def _file_source(source: ParallelSource, tag: str) -> FilesSource:
     common["name"] = source.source_name
     if not source.key:
         return FilesSource.model_validate(common | {"format": "text", "unit": "line"})
-    fields = FieldNames(text=source.text, meta=source.key)
+    fields = FieldNames(text=source.text_field(tag), meta=source.key)
     options = {"format": source.format, "table": source.table, "fields": fields}
     return FilesSource.model_validate(common | options)
 
