@@ -11,7 +11,7 @@ from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from hunmin.data.corrupting import make_loader
-from hunmin.models.architecture import layout_of
+from hunmin.models.architecture import attention_for, layout_of
 from hunmin.models.blocks import require_blocks
 from hunmin.models.build import build_model
 from hunmin.models.initialize import initialize_parameters
@@ -33,6 +33,7 @@ from hunmin.training.loop import TrainingData
 from hunmin.training.machine import Machine, prepare_machine
 from hunmin.training.optimizer import OptimizerSet
 from hunmin.training.plan import TrainPlan
+from hunmin.training.trained import parameters_beside
 
 _GATHER_DTYPES = {"bf16": torch.bfloat16, "fp32": None}
 
@@ -87,7 +88,7 @@ def assemble(job: TrainJob, tokenizer: TextTokenizer, world: World) -> Assembly:
     job.method.initialize(model)
     # Dropout: a checkpoint replaces this state. Ranks that split matrices draw the same numbers.
     torch.manual_seed(job.train.seed + world.rank // layout.tensor)
-    optimizer = OptimizerSet(job.train.optimizer, model)
+    optimizer = OptimizerSet(job.train.optimizer, model, parameters_beside(model, objective))
     learner = Learner(model, objective, optimizer, synchronizer, machine, world)
     data = _training_data(job, config, plan, tokenizer, world)
     return Assembly(config, layout, plan, learner, data, is_compiled)
@@ -112,7 +113,7 @@ def _build(config: PreTrainedConfig, seed: int, world: World) -> PreTrainedModel
     if world.size == 1:
         return optimize_model(build_model(config, seed=seed, device=world.device))
     model = build_meta_model(config)
-    model.set_attn_implementation("sdpa")
+    model.set_attn_implementation(attention_for(type(model)))
     return optimize_model(model, device=world.device)
 
 

@@ -5,7 +5,8 @@ checkpoints/step-00000400/
     index.json              which file holds which part of which tensor
     state.json              TrainState and the identity of the run
     shard-…-of-….safetensors    "model.<parameter>", "optimizer.<parameter>|<entry>",
-                                "random.<rank>.<device>"
+                                "random.<rank>.<device>"; what is learned beside the model
+                                is among its parameters (`training.trained`)
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedModel
+from torch import nn
 
 from hunmin.core.artifact import Artifact
 from hunmin.core.atomic import atomic_write_text
@@ -107,11 +108,11 @@ class CheckpointFolder:
         """Return the steps that have a finished checkpoint, oldest first."""
         return self._folders.steps()
 
-    def save(self, model: PreTrainedModel, optimizer: OptimizerSet, state: TrainState) -> Path:
+    def save(self, model: nn.Module, optimizer: OptimizerSet, state: TrainState) -> Path:
         """Write the checkpoint of the present step, or begin to.
 
         Args:
-            model: The model.
+            model: The model, and what is learned beside it.
             optimizer: Its optimizer.
             state: Where the run stands.
 
@@ -137,7 +138,7 @@ class CheckpointFolder:
     def copy(
         self,
         copies: MemoryCopies,
-        model: PreTrainedModel,
+        model: nn.Module,
         optimizer: OptimizerSet,
         state: TrainState,
     ) -> float:
@@ -145,7 +146,7 @@ class CheckpointFolder:
 
         Args:
             copies: Of this run.
-            model: The model.
+            model: The model, and what is learned beside it.
             optimizer: Its optimizer.
             state: Where the run stands.
 
@@ -266,7 +267,7 @@ def _refuse_other_identity(path: Path, found: str, identity: str) -> None:
 
 def resume_newest(
     folder: CheckpointFolder,
-    model: PreTrainedModel,
+    model: nn.Module,
     optimizer: OptimizerSet,
     *,
     copies: MemoryCopies | None = None,
@@ -303,7 +304,7 @@ def resume_newest(
 
 def _resume_from_memory(
     folder: CheckpointFolder,
-    model: PreTrainedModel,
+    model: nn.Module,
     optimizer: OptimizerSet,
     copies: MemoryCopies | None,
     tensor: int,
@@ -328,7 +329,7 @@ def _resume_from_memory(
 
 def restore(
     checkpoint: Artifact,
-    model: PreTrainedModel,
+    model: nn.Module,
     optimizer: OptimizerSet,
     *,
     ranks: Ranks | None = None,
@@ -361,7 +362,7 @@ def restore(
 def _restore(
     saved: SavedState,
     content: Mapping[str, Any],
-    model: PreTrainedModel,
+    model: nn.Module,
     optimizer: OptimizerSet,
     ranks: Ranks,
     tensor: int,
@@ -374,9 +375,7 @@ def _restore(
     return state
 
 
-def load_weights(
-    checkpoint: Artifact, model: PreTrainedModel, *, ranks: Ranks | None = None
-) -> None:
+def load_weights(checkpoint: Artifact, model: nn.Module, *, ranks: Ranks | None = None) -> None:
     """Fill a model, whole or sharded, with the parameters of a checkpoint.
 
     Args:

@@ -70,7 +70,7 @@ def _load_wanted_weights(job: TrainJob, trainer: Trainer) -> int:
     best = trainer.state.best_step
     if job.train.export == "last" or best is None:
         return trainer.state.step
-    load_weights(trainer.checkpoints.open(best), trainer.model)
+    load_weights(trainer.checkpoints.open(best), trainer.learner.trained)
     return best
 
 

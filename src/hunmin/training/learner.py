@@ -19,6 +19,7 @@ from hunmin.parallel.world import World, local_world
 from hunmin.training.machine import Machine
 from hunmin.training.optimizer import OptimizerSet
 from hunmin.training.plan import TrainPlan
+from hunmin.training.trained import trained_module
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,9 @@ class Learner:
 
     Args:
         model: On its device; its parameters are whole, or this rank's part of them.
-        objective: The module around it whose forward pass is the loss.
-        optimizer: Of the model's parameters.
+        objective: The module around it whose forward pass is the loss. What it holds besides the
+            model is trained, clipped and saved with it.
+        optimizer: Of the parameters of both.
         synchronizer: Decides which microstep synchronises gradients.
         machine: Precision and device.
         world: All ranks.
@@ -55,6 +57,11 @@ class Learner:
     synchronizer: GradientSynchronizer
     machine: Machine
     world: World
+
+    @property
+    def trained(self) -> nn.Module:
+        """What checkpoints hold: the model, and what is learned beside it."""
+        return trained_module(self.model, self.objective)
 
     @classmethod
     def alone(
@@ -114,7 +121,7 @@ class Learner:
     def clip(self, max_norm: float | None) -> Tensor:
         """Scale gradients down to a norm; return the norm before, the same on every rank."""
         limit = math.inf if max_norm is None else max_norm
-        return clip_gradients(self.model.parameters(), limit)
+        return clip_gradients(self.objective.parameters(), limit)
 
     def forget_gradients(self) -> None:
         """Drop the gradients of a step that will not be taken."""

@@ -340,7 +340,7 @@ class Trainer:
     def save_checkpoint(self) -> None:
         """Write a checkpoint of this step, or begin to; `Checkpointer` tells when it is safe."""
         self._collect_states()
-        self.checkpoints.save(self.model, self.learner.optimizer, self.state)
+        self.checkpoints.save(self.learner.trained, self.learner.optimizer, self.state)
 
     def resume(self) -> bool:
         """Go back to the newest whole checkpoint, or to a newer copy in the nodes' memory.
@@ -354,7 +354,7 @@ class Trainer:
         """
         state = resume_newest(
             self.checkpoints,
-            self.model,
+            self.learner.trained,
             self.learner.optimizer,
             copies=self.memory_copies,
             tensor=self.plan.tensor_ranks(self.world.size),
@@ -371,7 +371,7 @@ class Trainer:
             return 0.0
         self._collect_states()
         return self.checkpoints.copy(
-            self.memory_copies, self.model, self.learner.optimizer, self.state
+            self.memory_copies, self.learner.trained, self.learner.optimizer, self.state
         )
 
     def forget_memory(self) -> None:

@@ -50,7 +50,9 @@ class Method(Protocol):
         """Return the module whose forward pass is the loss.
 
         Args:
-            model: The model that is trained, the only trained part of the module.
+            model: The model that is trained, the module's attribute `model`. Whatever else the
+                module holds is trained with it and saved in checkpoints, not in the model folder:
+                keep what is frozen out of it. It begins alike on every rank.
             job: What is trained on what.
             device: Where the batches will be.
 

@@ -1,6 +1,6 @@
 """Optimizers and which parameter belongs to which.
 
-embeddings, output head ── AdamW          matrices of the blocks ── Muon, or AdamW with decay
+embeddings, output heads ─ AdamW          matrices of the blocks ── Muon, or AdamW with decay
 norms, biases ──────────── AdamW without decay
 
 Parameters may be whole or DTensors, of which each rank holds a part: so are their states then.
@@ -8,7 +8,8 @@ Parameters may be whole or DTensors, of which each rank holds a part: so are the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -22,11 +23,15 @@ from hunmin.training.muon import Muon
 from hunmin.training.spec import AdamWSpec, MuonSpec
 
 
-def split_parameters(model: PreTrainedModel) -> dict[str, list[tuple[str, nn.Parameter]]]:
+def split_parameters(
+    model: PreTrainedModel, beside: Mapping[str, nn.Parameter] = MappingProxyType({})
+) -> dict[str, list[tuple[str, nn.Parameter]]]:
     """Sort trainable parameters into "embedding", "matrix" and "vector".
 
     Args:
         model: The model; its input and output embeddings are found through its own methods.
+        beside: What is learned beside it. A matrix there leads out of the model, as its output
+            matrix does, and is treated alike.
 
     Returns:
         Named parameters by group; a tied one appears once.
@@ -41,7 +46,8 @@ def split_parameters(model: PreTrainedModel) -> dict[str, list[tuple[str, nn.Par
         "matrix": [],
         "vector": [],
     }
-    for name, parameter in model.named_parameters():
+    embeddings |= {id(p) for p in beside.values() if p.ndim == 2}
+    for name, parameter in (*model.named_parameters(), *beside.items()):
         if parameter.requires_grad:
             kind = "matrix" if parameter.ndim == 2 else "vector"
             group = "embedding" if id(parameter) in embeddings else kind
@@ -80,14 +86,20 @@ class OptimizerSet:
     Args:
         spec: Which optimizer and its constants.
         model: The model to train; sharded already, if it is going to be.
+        beside: Parameters that are learned beside it, by name; see `training.trained`.
 
     Note:
         `state_tensors` names every tensor by parameter, so that it can be saved as safetensors.
         With Muon, building and stepping are collective where parameters are DTensors.
     """
 
-    def __init__(self, spec: AdamWSpec | MuonSpec, model: PreTrainedModel) -> None:
-        groups = split_parameters(model)
+    def __init__(
+        self,
+        spec: AdamWSpec | MuonSpec,
+        model: PreTrainedModel,
+        beside: Mapping[str, nn.Parameter] = MappingProxyType({}),
+    ) -> None:
+        groups = split_parameters(model, beside)
         self._names: dict[Tensor, str] = {p: n for group in groups.values() for n, p in group}
         self._optimizers: list[AdamW | Muon]
         if isinstance(spec, MuonSpec):

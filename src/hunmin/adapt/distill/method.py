@@ -115,7 +115,20 @@ class Distillation:
         logger.info("%.0f %% of the student's weights come from its teacher", share)
 
     def objective(self, model: PreTrainedModel, job: TrainJob, device: torch.device) -> nn.Module:
-        """Return the student's loss; the teacher is loaded unless its answers are cached."""
+        """Return the student's loss; the teacher is loaded unless its answers are cached.
+
+        Args:
+            model: The student.
+            job: What is trained on what.
+            device: Where the batches will be.
+
+        Returns:
+            The loss as a module; what it holds besides the student is learned with it.
+
+        Raises:
+            InputError: What is to be compared is split over ranks.
+        """
+        self._check_split(job)
         teacher = None if self.spec.cache is not None else self._load(device)
         rows = [int(output_projection(model)[0].shape[0]), load_tokenizer(job.tokenizer.path).size]
         rows += [] if teacher is None else [teacher.vocabulary]
@@ -126,7 +139,7 @@ class Distillation:
             size=min(rows),
             chunk_places=job.train.loss_chunk_tokens,
         )
-        _refuse_projections(objective, model)
+        objective.projections.to(device)
         return objective
 
     def batches(self, loader: Any, job: TrainJob) -> Any:
@@ -178,6 +191,18 @@ class Distillation:
             positions=losses.positions,
         )
 
+    def _check_split(self, job: TrainJob) -> None:
+        """Hidden states are whole on each rank; queries, keys and values are not."""
+        if self.spec.losses.relations and job.parallel.tensor > 1:
+            raise InputError(
+                "relations need all heads of a layer, of which each rank has some where matrices "
+                "are split",
+                where="student.losses.relations",
+                given=f"parallel.tensor {job.parallel.tensor}",
+                allowed="parallel.tensor 1, with partition groups of any size, or relations: 0",
+                hint="raise parallel.partition_group instead of parallel.tensor",
+            )
+
     def _check_on_policy(self, config: PreTrainedConfig) -> None:
         if not self.spec.losses.on_policy:
             return
@@ -195,20 +220,6 @@ class Distillation:
                 given=f"{dist.get_world_size()} processes",
                 allowed="one process, or on_policy: 0",
             )
-
-
-def _refuse_projections(objective: DistillationObjective, model: PreTrainedModel) -> None:
-    """The training loop trains and saves the parameters of the model alone."""
-    if len(objective.projections):
-        raise InputError(
-            "hidden states of different widths need a matrix that is learned beside the student, "
-            "which the training loop does not do",
-            where="student.losses.hidden",
-            given=f"width {model.config.hidden_size}, teacher "
-            f"{next(objective.projections.parameters()).shape[0]}",
-            allowed="a student as wide as its teacher, or hidden: 0",
-            hint="use losses.relations, which compares models of any width",
-        )
 
 
 def _check_tokenizer(folder: Path, tokenizer: TextTokenizer) -> None:

@@ -41,7 +41,8 @@ AnyBatch = TokenBatch | PairBatch
 class DistillationObjective(nn.Module):
     """What a student loses by differing from its teacher and from the text.
 
-    The teacher is not part of the module: it is neither trained, sharded nor saved.
+    The teacher is not part of the module: it is neither trained, sharded nor saved. What leads
+    from the student's width to the teacher's (`projections`) is: it is trained with the student.
 
     Args:
         model: The student.

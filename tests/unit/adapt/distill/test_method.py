@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from hunmin.core.errors import (
     VocabularyError,
 )
 from hunmin.models.export import save_model
+from hunmin.parallel.spec import ParallelSpec
 from hunmin.tokenizer.load import load_tokenizer
 from hunmin.training.job import TrainJob
 from hunmin.training.train import train_model
@@ -61,13 +63,13 @@ def test_a_student_of_the_teachers_kind_begins_with_its_layers(
     assert len(job.method.identity()["teacher"]) == 64
 
 
-def test_matrices_that_nobody_would_train_are_refused(make_job) -> None:
-    job = make_job(losses={"hidden": 1.0})
+def test_relations_of_matrices_that_ranks_split_are_refused(make_job) -> None:
+    job = make_job(losses={"relations": 1.0, "relation_heads": 4})
     student = tiny_qwen3(300, context=64)
-    assert job.method.objective(student, job, torch.device("cpu")).losses.hidden == 1
-    config = student.config.__class__.from_dict({**student.config.to_dict(), "hidden_size": 16})
-    with pytest.raises(InputError, match="learned beside the student"):
-        job.method.objective(type(student)(config), job, torch.device("cpu"))
+    job.method.objective(student, job, torch.device("cpu"))
+    split = replace(job, parallel=ParallelSpec(tensor=2))
+    with pytest.raises(InputError, match=r"relations[\s\S]*parallel\.tensor 2"):
+        job.method.objective(student, split, torch.device("cpu"))
 
 
 def config_of(job: TrainJob) -> object:
