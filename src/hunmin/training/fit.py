@@ -19,14 +19,18 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, PreTrainedConfig
+from transformers import PreTrainedConfig
 
-from hunmin.data.batch import TokenBatch
+from hunmin.data.batch import PairBatch, TokenBatch
+from hunmin.data.objectives.base import Layout as DataLayout
+from hunmin.models.architecture import layout_of
 from hunmin.models.blocks import require_blocks
 from hunmin.models.build import build_model
+from hunmin.models.meta import build_meta_model
 from hunmin.models.objective import LanguageModelObjective
 from hunmin.models.optimize import optimize_model
 from hunmin.parallel.layout import Layout
@@ -42,6 +46,7 @@ from hunmin.training.spec import MuonSpec, TrainSpec
 
 _DTYPE_BYTES = {"bf16": 2, "fp32": 4}
 _FLOAT32 = 4
+_DECODER_LAYERS = ("decoder_layers", "num_decoder_layers")
 _WORKING_SHARE = 0.4
 """Gradients inside a block while its backward pass runs, as a share of what it has kept: 0.3 to
 0.4 in both families that were counted (`hunmin.planner.memory.activations`)."""
@@ -193,8 +198,7 @@ def _strategy(train: TrainSpec, parallel: ParallelSpec, machine: Machine, rows: 
 
 
 def _count_weights(config: PreTrainedConfig, tensor: int) -> Weights:
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
+    model: Any = build_meta_model(config)
     blocks = require_blocks(model)
     sizes = [sum(p.numel() for p in block.parameters()) for block in blocks]
     shapes = [sorted(p.shape) for p in blocks[sizes.index(max(sizes))].parameters() if p.ndim == 2]
@@ -220,16 +224,18 @@ def _activations(
 ) -> Activations:
     rows, precision = strategy.micro_batch, _DTYPE_BYTES[machine.precision]
     tokens = rows * measured.context
+    # With a decoder that reads an encoder, a block of each was measured: count their mean.
+    kinds = 2 if config.is_encoder_decoder else 1
     # Parameters that travel in the type of the products need no copies.
     copies = measured.a_block if strategy.precision != machine.precision else 0
-    every = float(rows * measured.a_block_row + copies)
+    every = (rows * measured.a_block_row + copies) / kinds
     stream = float(tokens * config.hidden_size * HUNMIN.residual_bytes)
     kept = stream if strategy.recompute == "blocks" else every
     ends = measured.fixed + rows * measured.a_row - weights.output * _FLOAT32
     return Activations(
         kept=kept,
         again=max(0.0, every - kept),
-        working=_WORKING_SHARE * rows * measured.a_block_row,
+        working=_WORKING_SHARE * rows * measured.a_block_row / kinds,
         once=max(0.0, ends),
         stream=stream,
         loss=chunked_loss(
@@ -241,21 +247,29 @@ def _activations(
 def _shallow(config: PreTrainedConfig, num_blocks: int) -> PreTrainedConfig:
     shallow = copy.deepcopy(config)
     shallow.num_hidden_layers = num_blocks
+    for name in _DECODER_LAYERS:
+        if hasattr(shallow, name):
+            setattr(shallow, name, num_blocks)
     if getattr(shallow, "layer_types", None) is not None:
-        shallow.layer_types = shallow.layer_types[:num_blocks]
+        kinds = shallow.layer_types
+        shallow.layer_types = [kinds[number % len(kinds)] for number in range(num_blocks)]
     return shallow
 
 
 def _random_rows(
     config: PreTrainedConfig, rows: int, context: int, device: torch.device
-) -> TokenBatch:
+) -> TokenBatch | PairBatch:
+    """Return rows in which every place is scored: as many as there can be."""
     ids = torch.randint(0, config.vocab_size, (rows, context), device=device)
     places = torch.arange(context, device=device).expand(rows, -1)
-    return TokenBatch(ids, ids.roll(-1, 1), places, torch.zeros_like(ids, dtype=torch.int32))
+    segments, labels = torch.zeros_like(ids, dtype=torch.int32), ids.roll(-1, 1)
+    if layout_of(config) is DataLayout.SEQUENCE:
+        return PairBatch(ids, places, segments, ids, segments, labels)
+    return TokenBatch(ids, labels, places, segments)
 
 
 def _kept_for_backward(
-    config: PreTrainedConfig, batch: TokenBatch, train: TrainSpec, machine: Machine
+    config: PreTrainedConfig, batch: TokenBatch | PairBatch, train: TrainSpec, machine: Machine
 ) -> int:
     """Return the bytes of all tensors that autograd keeps, parameters not counted."""
     model = optimize_model(build_model(config, seed=0, device=machine.device))
