@@ -30,11 +30,14 @@ SMALL_ASSISTANT = (
         f"{section}.{setting}"
         for section in ("train", "student.train")
         for setting in (
-            "duration='3 steps'", "batch_tokens=512", "microbatch_tokens=512", "evaluation_tokens=512"
+            "duration='3 steps'",
+            "batch_tokens=512",
+            "microbatch_tokens=512",
+            "evaluation_tokens=512",
         )
     )
     + " nlu.epochs=1 export.max_drop=100"
-)  # fmt: skip
+)
 SMALL_VOCABULARY = "tokenizer.vocab_size=320"
 # What is changed so that a command is small, or has the input it asks for.
 CHANGES = {
