@@ -5,7 +5,8 @@ Utterances and scores
     utterances.py     an utterance with its words, slots and intent
     tags.py           one tag a word (B-, I-, O) for slots, and slots for tags
     massive_files.py  a folder of LOCALE.jsonl files, read and written
-    readers.py        xSID and SLURP, read as utterances
+    json_lines.py     a JSON object a line, or where it is none
+    readers/          xSID, SLURP and NLU++, read as utterances
     scores.py         intent accuracy, slot F1 and exact match with intervals
     baselines.py      the most frequent intent, and a linear model of character n-grams
 What training and every runtime share, without torch

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hunmin.adapt.nlu.massive_files import read_file
+from hunmin.adapt.nlu.massive_files import check_locale, locale_files, read_file
 from hunmin.adapt.nlu.spec import NluSpec
 from hunmin.adapt.nlu.utterances import Utterance
-from hunmin.core.errors import EmptyCorpusError, InputError, MissingInputError, suggest
+from hunmin.core.errors import EmptyCorpusError, InputError
 from hunmin.core.hashing import seed_from
 
 
@@ -67,7 +67,7 @@ def read_data(spec: NluSpec) -> DataSet:
     files = _files(spec.data)
     named = {*spec.train_locales, *spec.selection_locales, *spec.test_locales}
     for locale in sorted(named):
-        _check_present(locale, files, spec.data)
+        check_locale(locale, files, *spec.data)
     needs_all = not spec.train_locales or not spec.test_locales
     wanted = sorted(files) if needs_all else sorted(named)
     found = {
@@ -84,28 +84,9 @@ def read_data(spec: NluSpec) -> DataSet:
 def _files(folders: Sequence[Path]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for folder in folders:
-        paths = sorted(folder.glob("*.jsonl"))
-        if not paths:
-            raise MissingInputError(
-                "no LOCALE.jsonl file in this folder",
-                where=folder,
-                allowed="files such as ko-KR.jsonl",
-                hint="name the folder that holds them, such as samples/massive",
-            )
-        for path in paths:
-            found.setdefault(path.stem, []).append(path)
+        for locale, path in locale_files(folder).items():
+            found.setdefault(locale, []).append(path)
     return found
-
-
-def _check_present(locale: str, files: Mapping[str, object], folders: Sequence[Path]) -> None:
-    if locale not in files:
-        raise MissingInputError(
-            f"no data for the locale '{locale}'.{suggest(locale, files)}",
-            where=", ".join(map(str, folders)),
-            given=locale,
-            allowed=", ".join(sorted(files)),
-            hint="name a locale that has a file, or add its file",
-        )
 
 
 def _select(

@@ -14,7 +14,7 @@ from hunmin.adapt.nlu.config import HEADS_FILE, NluConfig
 from hunmin.adapt.nlu.encode import EncodedUtterance
 from hunmin.adapt.nlu.scores import Prediction
 from hunmin.adapt.nlu.tags import WordSpan
-from hunmin.adapt.nlu.utterances import slots_on_words, word_offsets
+from hunmin.adapt.nlu.utterances import Slot, slots_on_words, word_offsets
 from hunmin.core.errors import CorruptArtifactError
 from hunmin.core.extras import require
 
@@ -201,10 +201,23 @@ def prediction_of(parse: Parse, id: str, text: str, locale: str) -> Prediction:
     Returns:
         The prediction; a slot counts as all words that it touches.
     """
-    spans = [CharacterSpan(one.type, one.first_character, one.end_character) for one in parse.slots]
-    words = slots_on_words(spans, word_offsets(text, locale))
-    slots = tuple((one.type, one.start, one.end) for one in words)
+    slots = tuple((one.type, one.start, one.end) for one in words_of(parse, text, locale))
     return Prediction(id, locale, parse.intent, slots)
+
+
+def words_of(parse: Parse, text: str, locale: str) -> tuple[Slot, ...]:
+    """Return the slots of a parse with all words that each touches.
+
+    Args:
+        parse: What was said of the text.
+        text: The text.
+        locale: Its locale.
+
+    Returns:
+        One for each slot of the parse, in order.
+    """
+    spans = [CharacterSpan(one.type, one.first_character, one.end_character) for one in parse.slots]
+    return slots_on_words(spans, word_offsets(text, locale))
 
 
 def read_transitions(folder: Path, config: NluConfig) -> Transitions | None:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from hunmin.adapt.nlu.annotations import Place
+from hunmin.adapt.nlu.json_lines import parse_object, require_fields, require_text
 from hunmin.adapt.nlu.utterances import Utterance, make_utterance
 from hunmin.core.atomic import atomic_file
 from hunmin.core.errors import EmptyCorpusError, InputError, MissingInputError, suggest
 
 TEXT_FIELDS = ("id", "locale", "partition", "scenario", "intent", "utt", "annot_utt")
-REQUIRED_FIELDS = frozenset(TEXT_FIELDS) - {"scenario"}
+REQUIRED_FIELDS = tuple(name for name in TEXT_FIELDS if name != "scenario")
 
 
 def read_folder(
@@ -37,27 +38,54 @@ def read_folder(
         EmptyCorpusError: A locale has no utterance in these partitions.
         InputError: A record is malformed; the message names file, line and record.
     """
-    present = sorted(path.stem for path in folder.glob("*.jsonl"))
-    if not present:
+    files = locale_files(folder)
+    for locale in locales or ():
+        check_locale(locale, files, folder)
+    wanted = files if locales is None else locales
+    return {name: read_file(files[name], partitions=partitions) for name in wanted}
+
+
+def locale_files(folder: Path) -> dict[str, Path]:
+    """Find the files of a folder.
+
+    Args:
+        folder: Holds LOCALE.jsonl files.
+
+    Returns:
+        Locale -> file, by locale.
+
+    Raises:
+        MissingInputError: There is none.
+    """
+    files = {path.stem: path for path in sorted(folder.glob("*.jsonl"))}
+    if not files:
         raise MissingInputError(
             "no LOCALE.jsonl file in this folder",
             where=folder,
             allowed="files such as ko-KR.jsonl",
-            hint="unpack the data set here, or name the folder that holds its files",
+            hint="name the folder that holds them, such as samples/massive, or unpack the data set "
+            "here",
         )
-    for locale in locales or ():
-        _check_present(locale, present, folder)
-    wanted = present if locales is None else locales
-    return {name: read_file(folder / f"{name}.jsonl", partitions=partitions) for name in wanted}
+    return files
 
 
-def _check_present(locale: str, present: list[str], folder: Path) -> None:
+def check_locale(locale: str, present: Collection[str], *folders: Path) -> None:
+    """Refuse a locale that has no file.
+
+    Args:
+        locale: What is wanted.
+        present: What there is.
+        *folders: Where that is.
+
+    Raises:
+        MissingInputError: The locale has no file; the message names the nearest one.
+    """
     if locale not in present:
         raise MissingInputError(
             f"no data for the locale '{locale}'.{suggest(locale, present)}",
-            where=folder,
+            where=", ".join(map(str, folders)),
             given=locale,
-            allowed=", ".join(present),
+            allowed=", ".join(sorted(present)),
             hint="name a locale that has a file, or add its file",
         )
 
@@ -142,9 +170,10 @@ def read_record(line: str, place: Place, *, locale: str | None = None) -> Uttera
         InputError: No JSON object, a field missing or no text, another locale, or a malformed
             annotation.
     """
-    fields = _parse_object(line, place)
+    fields = parse_object(line, place)
     place = Place(place.path, place.line, str(fields.get("id", "without id")))
-    _check_fields(fields, place)
+    require_fields(fields, REQUIRED_FIELDS, place)
+    require_text(fields, [name for name in TEXT_FIELDS if name in fields], place)
     if locale is not None and fields["locale"] != locale:
         raise InputError(
             "a record of another locale than its file",
@@ -156,60 +185,6 @@ def read_record(line: str, place: Place, *, locale: str | None = None) -> Uttera
     known = {name: fields[name] for name in TEXT_FIELDS if name in fields}
     extra = {name: value for name, value in fields.items() if name not in known}
     return make_utterance(**known, extra=extra, place=place)
-
-
-def _parse_object(line: str, place: Place) -> dict[str, Any]:
-    try:
-        fields = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"a line that is not JSON: {error.msg}",
-            where=place.at(error.colno),
-            given=line.strip()[:60],
-            allowed="one JSON object on each line",
-            hint="correct or remove the line",
-        ) from error
-    if not isinstance(fields, dict):
-        raise InputError(
-            "a line that is no JSON object",
-            where=place.at(),
-            given=line.strip()[:60],
-            allowed='an object such as {"id": "0", "locale": "ko-KR", …}',
-            hint="correct or remove the line",
-        )
-    return fields
-
-
-def _check_fields(fields: dict[str, Any], place: Place) -> None:
-    missing = sorted(REQUIRED_FIELDS - fields.keys())
-    if missing:
-        raise InputError(
-            f"the record has no {', '.join(missing)}",
-            where=place.at(),
-            given=f"fields {', '.join(fields)}",
-            allowed=f"all of {', '.join(TEXT_FIELDS)}",
-            hint="add the missing fields",
-        )
-    for name in TEXT_FIELDS:
-        if name in fields and not _is_text(fields[name]):
-            raise InputError(
-                f"the field {name} is no text",
-                where=place.at(),
-                given=ascii(fields[name]),
-                allowed="a JSON string of Unicode characters",
-                hint="correct the field",
-            )
-
-
-def _is_text(value: object) -> bool:
-    """Tell whether UTF-8 can hold it: JSON can also write half a surrogate pair."""
-    if not isinstance(value, str):
-        return False
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def record_of(utterance: Utterance) -> dict[str, Any]:

@@ -240,13 +240,23 @@ def save_nlu_model(
             network.body.save_pretrained(draft.path)
             save_file(heads, draft.path / HEADS_FILE)
         config.write(draft.path)
-        for name in (*TOKENIZER_FILES, *cutter_files(tokenizer_path)):
-            if (tokenizer_path / name).is_file():
-                shutil.copyfile(tokenizer_path / name, draft.path / name)
+        copy_tokenizer(tokenizer_path, draft.path)
         if write_more is not None:
             write_more(draft.path)
         draft.facts.update(facts or {})
     return load_artifact(output, MODEL_KIND, verify=False)
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """Copy the files of a tokenizer, and of the analyser that cuts its texts, if it has one.
+
+    Args:
+        source: Folder with tokenizer.json.
+        target: An existing folder.
+    """
+    for name in (*TOKENIZER_FILES, *cutter_files(source)):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
 
 
 def load_nlu_model(

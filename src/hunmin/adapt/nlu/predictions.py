@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hunmin.adapt.nlu.annotations import CharacterSpan
-from hunmin.adapt.nlu.decode import Parse
+from hunmin.adapt.nlu.decode import Parse, words_of
 from hunmin.adapt.nlu.massive_files import read_file
 from hunmin.adapt.nlu.scores import NluScores, Prediction, score
-from hunmin.adapt.nlu.utterances import Utterance, slots_on_words, word_offsets
+from hunmin.adapt.nlu.utterances import Utterance
 from hunmin.core.atomic import atomic_file
 from hunmin.core.errors import InputError, MissingInputError
 
@@ -46,8 +45,7 @@ def record_of(made: Utterance, parse: Parse | None) -> dict[str, Any]:
     record: dict[str, Any] = {"id": made.id, "locale": made.locale, "utt": made.utt}
     if parse is None:
         return {**record, "intent": "", "score": 0.0, "slots": []}
-    spans = [CharacterSpan(s.type, s.first_character, s.end_character) for s in parse.slots]
-    words = slots_on_words(spans, word_offsets(made.utt, made.locale))
+    words = words_of(parse, made.utt, made.locale)
     slots = [
         {
             "type": slot.type,

@@ -6,7 +6,6 @@ Annotate: wake me at nine am ─> Other Other Other time time alarm_set
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from hunmin.adapt.nlu.decode import Parse
 from hunmin.adapt.nlu.encode import Integers, open_tokenizer
 from hunmin.adapt.nlu.examples import IGNORED, frame_of, label_config
 from hunmin.adapt.nlu.joint_task import dev_scores, predictions_of
+from hunmin.adapt.nlu.model import copy_tokenizer
 from hunmin.adapt.nlu.results import count_parameters, fit_and_test, set_up
 from hunmin.adapt.nlu.spec import NluSpec
 from hunmin.adapt.nlu.text_labels import OUTSIDE_LABEL, TextConfig, target_of
@@ -34,10 +34,8 @@ from hunmin.core.atomic import explain_disk_full
 from hunmin.core.errors import InputError
 from hunmin.data.objectives.base import Layout
 from hunmin.models.architecture import layout_of
-from hunmin.models.export import TOKENIZER_FILES
 from hunmin.models.load import load_unchanged
 from hunmin.models.quiet import without_progress_bars
-from hunmin.tokenizer.exact import cutter_files
 from hunmin.tokenizer.extend import known_inputs
 
 
@@ -204,9 +202,7 @@ def _write_model(model: TextModel, body: Path, folder: Path) -> None:
     with explain_disk_full(folder), without_progress_bars():
         model.network.save_pretrained(folder)
     model.config.write(folder)
-    for name in (*TOKENIZER_FILES, *cutter_files(body)):
-        if (body / name).is_file():
-            shutil.copyfile(body / name, folder / name)
+    copy_tokenizer(body, folder)
 
 
 def _load(body: Path) -> PreTrainedModel:
