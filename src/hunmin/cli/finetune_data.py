@@ -2,46 +2,74 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
 import click
 
+from hunmin.cli.artifact_out import say_folder
+
 _PATHS = click.Path(path_type=Path)
 
 
 @click.command("data")
-@click.argument("form", type=click.Choice(["xsid", "slurp"]), metavar="xsid|slurp")
+@click.argument("form", type=click.Choice(["xsid", "slurp", "nlupp"]), metavar="xsid|slurp|nlupp")
 @click.argument("folder", type=_PATHS)
 @click.option("--out", required=True, type=_PATHS, metavar="FOLDER", help="Folder to write.")
+@click.option(
+    "--fold",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Of nlupp: the fold that is tested; the next one chooses the epoch.  [default: 0]",
+)
 @click.option(
     "--skip-malformed", is_flag=True, help="Leave malformed records out and say how many."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
-def command(form: str, folder: Path, out: Path, skip_malformed: bool, as_json: bool) -> None:
+def command(
+    form: str, folder: Path, out: Path, fold: int | None, skip_malformed: bool, as_json: bool
+) -> None:
     """Read the data set in FOLDER and write LOCALE.jsonl files in the form of MASSIVE.
 
     \b
     hunmin finetune data xsid xSID-0.4 --out xsid --skip-malformed
+    hunmin finetune data nlupp nlupp/banking.jsonl --fold 3 --out banking
     hunmin finetune nlu BODY --data xsid --train en --out nlu
 
     xsid reads LOCALE.PART.conll and LOCALE.train….jsonl (tokens, slots, intent), slurp reads
-    PART.jsonl; packed files (.gz, .zst) too. Prints the folder.
+    PART.jsonl, nlupp reads DOMAIN.jsonl or DOMAIN/foldN.json, all of FOLDER or, as here, one file;
+    packed files (.gz, .zst) too. Prints the folder.
+
+    In nlupp an utterance has several intents, and a model here says one. Its intents become one
+    label, by name with + between (`booking+change`; `none` without any), so that intent accuracy
+    asks for all of them at once: stricter than the F1 over intents that is published for NLU++. How
+    many test utterances have a label that no train utterance has, and are lost therefore, is said.
     """
     from hunmin.adapt.nlu.massive_files import write_folder
-    from hunmin.adapt.nlu.readers import read_data_set
+    from hunmin.adapt.nlu.readers.formats import count_unseen_intents, read_data_set
     from hunmin.core.errors import InputError
     from hunmin.core.logs import get_logger
 
+    if fold is not None and form != "nlupp":
+        raise click.UsageError(f"--fold is for nlupp; {form} has partitions of its own")
+    logger = get_logger(__name__)
     skipped: list[InputError] | None = [] if skip_malformed else None
-    made = read_data_set(folder, form, skipped=skipped)  # type: ignore[arg-type]
+    made = read_data_set(folder, form, fold=fold or 0, skipped=skipped)  # type: ignore[arg-type]
     write_folder(out, made)
     if skipped:
-        get_logger(__name__).warning("%d records left out, first: %s", len(skipped), skipped[0])
-    if as_json:
-        counts = Counter(f"{one.locale} {one.partition}" for one in made)
-        facts = {"path": str(out), "utterances": dict(counts), "left_out": len(skipped or ())}
-        click.echo(json.dumps(facts, ensure_ascii=False, indent=2))
-    else:
-        click.echo(out)
+        logger.warning("%d records left out, first: %s", len(skipped), skipped[0])
+    unseen, num_test = count_unseen_intents(made), sum(one.partition == "test" for one in made)
+    if unseen:
+        logger.warning(
+            "%d of %d test utterances have an intent that no train utterance has: no model can be "
+            "right there",
+            unseen,
+            num_test,
+        )
+    facts = {
+        "utterances": dict(Counter(f"{one.locale} {one.partition}" for one in made)),
+        "intents": len({one.intent for one in made}),
+        "left_out": len(skipped or ()),
+        "test_with_unseen_intent": unseen,
+    }
+    say_folder(out, facts, as_json=as_json)

@@ -10,7 +10,7 @@ from tests.unit.adapt.nlu.conftest import labelled
 
 from hunmin.adapt.nlu.massive_files import write_folder
 from hunmin.cli.finetune import command
-from hunmin.core.errors import RecipeError
+from hunmin.core.errors import InputError, RecipeError
 
 
 def run(*words: str | Path) -> Result:
@@ -61,6 +61,29 @@ def test_another_data_set_becomes_a_folder(tmp_path: Path) -> None:
     assert facts["utterances"] == {"en train": 1}
     assert facts["left_out"] == 1
     assert (tmp_path / "out/en.jsonl").is_file()
+
+
+def test_several_intents_become_one_label_and_what_that_costs_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    records = [
+        {"text": "hello", "intents": ["greet"], "fold": 2},
+        {"text": "change it", "intents": ["change", "booking"], "fold": 0},
+        {"text": "hi, change it", "intents": ["greet", "change"], "fold": 1},
+        {"text": "change my booking", "intents": ["booking", "change"], "fold": 1},
+    ]
+    file = tmp_path / "hotels.jsonl"
+    file.write_text("".join(json.dumps(record) + "\n" for record in records))
+    words = ("data", "nlupp", file, "--out", tmp_path / "out")
+    facts = json.loads(run(*words, "--fold", "1", "--json").stdout)
+    assert facts["utterances"] == {"en train": 1, "en test": 2, "en dev": 1}
+    assert facts["test_with_unseen_intent"] == 1
+    assert "1 of 2 test utterances have an intent that no train utterance has" in caplog.text
+    with pytest.raises(InputError, match="no such fold"):
+        run(*words, "--fold", "4")
+    said = run("data", "xsid", tmp_path, "--out", tmp_path / "out", "--fold", "1")
+    assert said.exit_code == 2
+    assert "--fold is for nlupp" in said.output
 
 
 def test_help_teaches() -> None:
