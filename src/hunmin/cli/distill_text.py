@@ -7,23 +7,20 @@ from pathlib import Path
 import click
 
 from hunmin.cli.artifact_out import say_artifact
-
-_PATHS = click.Path(path_type=Path)
+from hunmin.cli.options import PATHS, device_option, json_option, out_option
 
 
 @click.command("text", short_help="Text that a teacher writes, for another tokenizer.")
-@click.argument("model", type=_PATHS)
+@click.argument("model", type=PATHS)
 @click.option(
     "--corpus",
     required=True,
-    type=_PATHS,
+    type=PATHS,
     metavar="FOLDER",
     help="Documents artifact whose train split gives the beginnings, as `hunmin corpus` or "
     "`hunmin samples` writes it.",
 )
-@click.option(
-    "--out", required=True, type=_PATHS, metavar="FOLDER", help="Folder of the new documents."
-)
+@out_option("Folder of the new documents.")
 @click.option(
     "--documents",
     type=click.IntRange(1),
@@ -63,8 +60,8 @@ _PATHS = click.Path(path_type=Path)
     help="Documents that are written at one time; fewer need less memory.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws other text.")
-@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 …  [default: a GPU if any]")
-@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@device_option
+@json_option("the counts")
 def command(
     model: Path,
     corpus: Path,

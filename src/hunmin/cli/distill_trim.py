@@ -7,24 +7,21 @@ from pathlib import Path
 import click
 
 from hunmin.cli.artifact_out import say_artifact
-
-_PATHS = click.Path(path_type=Path)
+from hunmin.cli.options import PATHS, json_option, out_option
 
 
 @click.command("trim", short_help="A vocabulary with what some languages use.")
-@click.argument("model", type=_PATHS)
+@click.argument("model", type=PATHS)
 @click.option(
     "--texts",
     required=True,
     multiple=True,
-    type=_PATHS,
+    type=PATHS,
     metavar="PATH",
     help="Text in all languages that the model shall serve: .txt, .jsonl, .parquet, packed or not, "
     "or a folder of them such as train/ of a documents artifact; may be repeated.",
 )
-@click.option(
-    "--out", required=True, type=_PATHS, metavar="FOLDER", help="Folder of the smaller model."
-)
+@out_option("Folder of the smaller model.")
 @click.option(
     "--min-count",
     type=click.IntRange(1),
@@ -33,7 +30,7 @@ _PATHS = click.Path(path_type=Path)
     metavar="N",
     help="How often a piece must occur to stay; above 1, rarer ones fall apart into smaller ones.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what went as JSON.")
+@json_option("what went")
 def command(model: Path, texts: tuple[Path, ...], out: Path, min_count: int, as_json: bool) -> None:
     """Trim the vocabulary of the model in folder MODEL to the languages of some text.
 

@@ -8,14 +8,13 @@ from pathlib import Path
 import click
 
 from hunmin.cli.artifact_out import say_folder
-
-_PATHS = click.Path(path_type=Path)
+from hunmin.cli.options import PATHS, json_option, out_option
 
 
 @click.command("data")
 @click.argument("form", type=click.Choice(["xsid", "slurp", "nlupp"]), metavar="xsid|slurp|nlupp")
-@click.argument("folder", type=_PATHS)
-@click.option("--out", required=True, type=_PATHS, metavar="FOLDER", help="Folder to write.")
+@click.argument("folder", type=PATHS)
+@out_option("Folder to write.")
 @click.option(
     "--fold",
     type=click.IntRange(0),
@@ -25,7 +24,7 @@ _PATHS = click.Path(path_type=Path)
 @click.option(
     "--skip-malformed", is_flag=True, help="Leave malformed records out and say how many."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@json_option("the counts")
 def command(
     form: str, folder: Path, out: Path, fold: int | None, skip_malformed: bool, as_json: bool
 ) -> None:

@@ -8,6 +8,7 @@ import click
 
 from hunmin.cli.artifact_out import say_artifact
 from hunmin.cli.finetune_settings import TrainingArguments, training_arguments
+from hunmin.cli.options import PATHS, json_option, out_option
 
 
 @click.command("nlu")
@@ -20,18 +21,12 @@ from hunmin.cli.finetune_settings import TrainingArguments, training_arguments
 @click.option("--test", metavar="LOCALE,LOCALE…", help="Locales to test.  [default: all]")
 @click.option(
     "--teacher",
-    type=click.Path(path_type=Path),
+    type=PATHS,
     metavar="FOLDER",
     help="NLU model whose answers are learnt, too.",
 )
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="Folder of the model.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON.")
+@out_option("Folder of the model.")
+@json_option("the scores")
 def command(
     arguments: TrainingArguments,
     select: str | None,

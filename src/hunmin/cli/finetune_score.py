@@ -7,22 +7,22 @@ from pathlib import Path
 
 import click
 
-_PATHS = click.Path(path_type=Path)
+from hunmin.cli.options import PATHS, json_option
 
 
 @click.command("score")
-@click.argument("predictions", type=_PATHS)
+@click.argument("predictions", type=PATHS)
 @click.option(
     "--data",
     required=True,
-    type=_PATHS,
+    type=PATHS,
     metavar="FOLDER",
     help="Folder of LOCALE.jsonl files with the right labels.",
 )
 @click.option(
     "--partition", default="test", show_default=True, help="Partition that was predicted."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print all numbers as JSON.")
+@json_option("all numbers")
 def command(predictions: Path, data: Path, partition: str, as_json: bool) -> None:
     """Score the LOCALE.jsonl files of folder PREDICTIONS against labelled utterances.
 

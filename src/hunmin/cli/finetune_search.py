@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from hunmin.cli.finetune_settings import TrainingArguments, training_arguments
+from hunmin.cli.options import json_option, out_option
 
 
 @click.command("search")
@@ -19,14 +20,8 @@ from hunmin.cli.finetune_settings import TrainingArguments, training_arguments
     show_default=True,
     help="Trials in all; those of earlier calls count.",
 )
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="Folder of the study.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the best settings as JSON.")
+@out_option("Folder of the study.")
+@json_option("the best settings")
 def command(arguments: TrainingArguments, trials: int, out: Path, as_json: bool) -> None:
     """Search learning rate, decay, dropout, slot weight, pooling and depth of the heads.
 

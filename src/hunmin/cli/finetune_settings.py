@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hunmin.cli.options import PATHS, device_option
+
 if TYPE_CHECKING:
     from hunmin.adapt.nlu.spec import NluSpec
 
-_PATHS = click.Path(path_type=Path)
 _DECORATORS = (
-    click.argument("body", type=_PATHS),
+    click.argument("body", type=PATHS),
     click.argument("settings", nargs=-1, metavar="[KEY=VALUE]…"),
     click.option(
         "--data",
         required=True,
         multiple=True,
-        type=_PATHS,
+        type=PATHS,
         metavar="FOLDER",
         help="Folder of LOCALE.jsonl files in the form of MASSIVE; may be repeated.",
     ),
@@ -35,7 +36,7 @@ _DECORATORS = (
         "mt5-encoder-full, mt5-encoder-zero-shot, mt5-text-full, mt5-text-zero-shot.  "
         "[default: small]",
     ),
-    click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 …  [default: a GPU if any]"),
+    device_option,
 )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hunmin.cli.artifact_out import say_folder
+from hunmin.cli.options import json_option
 
 
 @click.command()
@@ -47,7 +48,7 @@ from hunmin.cli.artifact_out import say_folder
     metavar="FOLDER",
     help="Folder of the documents artifact.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@json_option("the counts")
 def command(
     languages: str,
     per_language: int | None,

@@ -8,37 +8,34 @@ from typing import TYPE_CHECKING
 import click
 
 from hunmin.cli.artifact_out import say_artifact
+from hunmin.cli.options import PATHS, json_option
 
 if TYPE_CHECKING:
     from hunmin.core.artifact import Artifact
     from hunmin.tokenizer.extend import ExtensionOptions
 
-_PATHS = click.Path(path_type=Path)
-
 
 @click.command("extend")
-@click.argument("folder", type=_PATHS)
+@click.argument("folder", type=PATHS)
 @click.option(
-    "--with", "donor", required=True, type=_PATHS, help="Folder of the new language's tokenizer."
+    "--with", "donor", required=True, type=PATHS, help="Folder of the new language's tokenizer."
 )
 @click.option(
     "--texts",
     required=True,
     multiple=True,
-    type=_PATHS,
+    type=PATHS,
     metavar="FILE",
     help="Text of the new language: .txt, .jsonl, .parquet or a folder; may be repeated.",
 )
 @click.option(
     "--keep",
     multiple=True,
-    type=_PATHS,
+    type=PATHS,
     metavar="FILE",
     help="Text of languages the model knows, to be encoded as before; may be repeated.",
 )
-@click.option(
-    "--output", required=True, type=_PATHS, metavar="FOLDER", help="Folder of the result."
-)
+@click.option("--output", required=True, type=PATHS, metavar="FOLDER", help="Folder of the result.")
 @click.option(
     "--init",
     "initialization",
@@ -66,7 +63,7 @@ _PATHS = click.Path(path_type=Path)
     metavar="X",
     help="What the donor's boundaries count against a merge; -1 ignores them.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+@json_option("what was done")
 def command(
     folder: Path,
     donor: Path,
