@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from hunmin.adapt.nlu.decode import (
     viterbi,
 )
 from hunmin.adapt.nlu.encode import EncodedUtterance
-from hunmin.core.errors import CorruptArtifactError
+from hunmin.core.errors import CorruptArtifactError, MissingExtraError
 
 CONFIG = NluConfig(intents=("on", "off", "heat"), slot_types=("room", "time"), prefix_ids=(0,))
 O, B_ROOM, I_ROOM, B_TIME = 0, 1, 2, 3  # noqa: E741
@@ -121,6 +122,14 @@ def test_transitions_are_read_without_torch_and_missed_if_absent(tmp_path: Path)
     assert found is not None
     assert found.transitions.sum() == 12
     assert found.start.sum() == 2
+
+
+def test_the_extra_without_torch_is_named_where_transitions_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(MissingExtraError, match=r"\[nlu\]"):
+        read_transitions(tmp_path, CONFIG.model_copy(update={"crf": True}))
 
 
 def _chain(generator: np.random.Generator) -> Transitions:
