@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from hunmin.adapt.nlu.body import context_of, with_dropout
-from hunmin.adapt.nlu.data_set import read_data
+from hunmin.adapt.nlu.data_set import DataSet, read_data
 from hunmin.adapt.nlu.decode import Parse
 from hunmin.adapt.nlu.encode import Integers, open_tokenizer
 from hunmin.adapt.nlu.examples import IGNORED, frame_of, label_config
@@ -170,7 +170,7 @@ def finetune_text(
     inputs = known_inputs(body)
     check_output(output, TEXT_MODEL_KIND, inputs)
     data = read_data(spec)
-    model = _build_model(spec, body, data.train, place)
+    model = _build_model(spec, body, data, place)
     results = fit_and_test(
         spec,
         TextTask(model, data.train, data.dev),
@@ -189,13 +189,11 @@ def finetune_text(
     return load_artifact(output, TEXT_MODEL_KIND, verify=False)
 
 
-def _build_model(
-    spec: NluSpec, body: Path, train: Sequence[Utterance], device: torch.device
-) -> TextModel:
+def _build_model(spec: NluSpec, body: Path, data: DataSet, device: torch.device) -> TextModel:
     torch.manual_seed(spec.seed)
     network = with_dropout(_load(body), spec.hidden_dropout, spec.attention_dropout).to(device)
     tokenizer = open_tokenizer(body)
-    return TextModel(network, _make_config(spec, network, body, tokenizer, train), tokenizer)
+    return TextModel(network, _make_config(spec, network, body, tokenizer, data), tokenizer)
 
 
 def _write_model(model: TextModel, body: Path, folder: Path) -> None:
@@ -235,10 +233,10 @@ def _make_config(
     network: PreTrainedModel,
     body: Path,
     tokenizer: Tokenizer,
-    train: Sequence[Utterance],
+    data: DataSet,
 ) -> TextConfig:
     prefix, suffix, pad = frame_of(body, tokenizer)
-    intents, slot_types = label_config(train)
+    intents, slot_types = label_config(data.train)
     settings = network.config
     end = _end_id(settings.eos_token_id, (*suffix, *prefix), body)
     start = getattr(settings, "decoder_start_token_id", None)
@@ -259,6 +257,6 @@ def _make_config(
         pad_id=pad,
         max_label_tokens=max(len(one.ids) for one in labels),
         num_beams=spec.num_beams,
-        train_locales=tuple(dict.fromkeys(made.locale for made in train)),
-        selection_locales=spec.selection_locales or spec.train_locales,
+        train_locales=data.train_locales,
+        selection_locales=data.selection_locales,
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.unit.adapt.nlu.conftest import byte_tokenizer
+from tests.unit.adapt.nlu.conftest import byte_tokenizer, labelled
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
@@ -14,6 +14,7 @@ from transformers import (
 )
 
 from hunmin.adapt.nlu.finetune import finetune
+from hunmin.adapt.nlu.massive_files import write_folder
 from hunmin.adapt.nlu.predictions import score_files
 from hunmin.adapt.nlu.report import NluReport
 from hunmin.adapt.nlu.spec import NluSpec
@@ -87,16 +88,13 @@ def bodies() -> dict[str, PreTrainedModel]:
 
 
 @pytest.mark.parametrize(("kind", "rate"), [("sequence", 1e-2), ("causal", 3e-3)])
-def test_both_kinds_learn_to_write_labels(
-    kind: str, rate: float, data_folder: Path, tmp_path: Path
-) -> None:
+def test_both_kinds_learn_to_write_labels(kind: str, rate: float, tmp_path: Path) -> None:
+    write_folder(tmp_path / "data", labelled("en"))
     bodies()[kind].save_pretrained(tmp_path / "body")
     byte_tokenizer().save(str(tmp_path / "body/tokenizer.json"))
     spec = NluSpec(
         preset="mt5-text-full",
-        data=(data_folder,),
-        train_locales=("en",),
-        test_locales=("en",),
+        data=(tmp_path / "data",),
         test_partition="train",
         learning_rate=rate,
         warmup_steps=5,
@@ -111,8 +109,9 @@ def test_both_kinds_learn_to_write_labels(
     report = NluReport.model_validate_json((artifact.path / "report.json").read_bytes())
     assert report.scores.mean.exact_match.value > 0.5
     assert artifact.facts["malformed"] == report.num_malformed
-    assert score_files(artifact.path / "predictions", data_folder, "train") == report.scores
+    assert score_files(artifact.path / "predictions", tmp_path / "data", "train") == report.scores
     model = load_text_model(artifact.path)
+    assert model.config.train_locales == model.config.selection_locales == ("en",)
     texts = ["hello", "make the kitchen warm by noon"]
     for together, alone in zip(
         model.parse(texts, "en"), [model.parse([text], "en")[0] for text in texts], strict=True
