@@ -42,8 +42,8 @@ def divergence(
             between, the generalised Jensen-Shannon divergence.
 
     Returns:
-        Nats, shape (N), and q * d(divergence)/dq, shape (N, K), up to a constant times q, which
-        softmax takes out again.
+        Nats, shape (N), and the flow q * d(divergence)/dq, shape (N, K), up to a constant times
+        q, which softmax takes out again: slopes of its inputs are flow - q * sum of the flow.
 
     Source:
         Agarwal et al. 2024, GKD (arXiv:2306.13649), eq. 1. As there, the ends are the two KL
@@ -51,25 +51,13 @@ def divergence(
     """
     log_p = log_teacher_NK.clamp(min=LOG_FLOOR)
     log_q = log_student_NK.clamp(min=LOG_FLOOR)
-    p, q = log_p.exp(), log_q.exp()
+    p = log_p.exp()
     if beta == FORWARD:
         return (p * (log_p - log_q)).sum(-1), -p
+    q = log_q.exp()
     if beta == REVERSE:
         flow = q * (log_q - log_p)
         return flow.sum(-1), flow
     log_m = torch.logaddexp(log_p + math.log(beta), log_q + math.log(1 - beta))
     flow = (1 - beta) * q * (log_q - log_m)
     return beta * (p * (log_p - log_m)).sum(-1) + flow.sum(-1), flow
-
-
-def slopes_of_scores(flow_NK: Tensor, student_NK: Tensor) -> Tensor:
-    """Return the slopes of softmax's input from what `divergence` returned.
-
-    Args:
-        flow_NK: Second result of `divergence`.
-        student_NK: The student's probabilities.
-
-    Returns:
-        Shape (N, K); each row adds up to 0.
-    """
-    return flow_NK - student_NK * flow_NK.sum(-1, keepdim=True)

@@ -2,12 +2,14 @@
 
 Shapes: N places, n of them in a chunk, D the student's width, V its vocabulary, B rows, T tokens.
 
-The output projection, both softmaxes and their gradients are computed for one chunk of places at a
-time, in one visit, as `models.loss` does: two logits of a place exist together for a chunk only.
+The output projection, the softmax and its gradients are computed for one chunk of places at a time,
+in one visit, as `models.loss` does: two logits of a place exist together for a chunk only. Soft and
+hard loss share the softmax unless they want it at different temperatures.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,11 +18,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hunmin.adapt.distill.divergences import FORWARD, divergence
-from hunmin.adapt.distill.targets import Targets
+from hunmin.adapt.distill.softmax import Softmax
+from hunmin.adapt.distill.targets import SlopeWeights, Targets
 from hunmin.data.batch import IGNORED_LABEL
 from hunmin.models.precision import compute_dtype
 
 DEFAULT_CHUNK_PLACES = 512
+_NUMBERS_AT_ONCE, _FEWEST_ROWS = 1 << 20, 32
 HiddenDistance = Literal["cosine", "mse"]
 
 
@@ -115,19 +119,19 @@ class _LogitLoss(torch.autograd.Function):
         grad_V = None if bias_V is None else torch.zeros_like(bias_V, dtype=torch.float32)
         with torch.autocast(features_ND.device.type, enabled=False):
             weight = weight_VD.to(dtype)
+            memory = _Memory(min(chunk_places, len(features_ND)), weight)
             for start in range(0, len(features_ND), chunk_places):
                 part = slice(start, start + chunk_places)
                 features = features_ND[part].to(dtype)
-                scores = (features @ weight.t()).float()
-                if bias_V is not None:
-                    scores += bias_V.float()
-                loss, slopes = _compare(scores, places, part, targets, mix)
-                total += loss
-                if grad_V is not None:
-                    grad_V += slopes.sum(0)
-                slopes = slopes.to(dtype)
-                grad_ND[part] = slopes @ weight
-                _add_product(grad_VD, slopes.t(), features)
+                products = torch.mm(features, weight.t(), out=memory.products[: len(features)])
+                for numbers, rows in memory.slices(products, start):
+                    scores, slopes = memory.logits(numbers, bias_V)
+                    total += _compare(scores, slopes, places, rows, targets, mix)
+                    if grad_V is not None:
+                        grad_V += slopes.sum(0)
+                    numbers.copy_(slopes)
+                grad_ND[part] = products @ weight
+                _add_product(grad_VD, products.t(), features)
         ctx.save_for_backward(grad_ND, grad_VD, grad_V)
         ctx.dtypes = weight_VD.dtype, None if bias_V is None else bias_V.dtype
         return total
@@ -143,31 +147,63 @@ class _LogitLoss(torch.autograd.Function):
         return grad_features, grad_weight, bias, None, None, None, None, None
 
 
+class _Memory:
+    """Memory for the logits of a chunk, and for what becomes of some rows of them at a time.
+
+    On a CPU these rows stay in its caches while the losses pass over them, and to get memory from
+    the system anew for each step would take as long as the arithmetic does.
+    """
+
+    def __init__(self, places: int, weight_VD: Tensor) -> None:
+        size = len(weight_VD)
+        rows = places if weight_VD.is_cuda else max(_FEWEST_ROWS, _NUMBERS_AT_ONCE // size)
+        self.products = weight_VD.new_empty(places, size)
+        self._scores = self.products.new_empty(min(rows, places), size, dtype=torch.float32)
+        self._slopes = torch.empty_like(self._scores)
+
+    def slices(self, products: Tensor, start: int) -> Iterator[tuple[Tensor, slice]]:
+        """Return some rows at a time, and which places they belong to."""
+        for rows in products.split(max(1, len(self._scores))):
+            yield rows, slice(start, start + len(rows))
+            start += len(rows)
+
+    def logits(self, products: Tensor, bias_V: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return logits of some rows, float32, and memory of their shape."""
+        scores = self._scores[: len(products)].copy_(products)
+        return scores if bias_V is None else scores.add_(bias_V), self._slopes[: len(products)]
+
+
 def _compare(
-    scores: Tensor, places: Places, part: slice, targets: Targets, mix: LogitMix
-) -> tuple[Tensor, Tensor]:
-    """Return the loss of a chunk, a scalar, and its slopes for the scores, shape (n, V)."""
-    slopes, total = None, scores.new_zeros(())
-    if mix.soft:
-        weights = places.weights_N[part] * mix.soft
-        losses, slopes = targets.compare(scores, part, mix.temperature, mix.beta)
-        slopes *= weights.unsqueeze(1)
-        total = total + (losses * weights).sum()
-    if mix.hard:
-        losses, hard_slopes = _hard(scores, places.labels_N[part], mix.hard)
-        slopes = hard_slopes if slopes is None else slopes.add_(hard_slopes)
-        total = total + losses.sum()
-    return total, torch.zeros_like(scores) if slopes is None else slopes
+    scores: Tensor, slopes: Tensor, places: Places, part: slice, targets: Targets, mix: LogitMix
+) -> Tensor:
+    """Return the loss of some places, a scalar, and write its slopes for the scores (n, V)."""
+    labels = places.labels_N[part].unsqueeze(1)
+    hard = (labels != IGNORED_LABEL) * mix.hard
+    labels = labels.clamp(min=0)
+    student = Softmax.of(scores, slopes)
+    total = -(student.log_probabilities(labels) * hard).sum()
+    if mix.soft and mix.temperature == 1:
+        total += _soft(student.first(targets.size), hard, places, part, targets, mix)
+        slopes[:, targets.size :].mul_(hard)
+    else:
+        slopes.mul_(hard)
+        if mix.soft:
+            shared = scores[:, : targets.size] / mix.temperature
+            other = Softmax.of(shared, torch.empty_like(shared))
+            total += _soft(other, torch.zeros_like(hard), places, part, targets, mix)
+            slopes[:, : targets.size].add_(other.shares)
+    slopes.scatter_add_(1, labels, -hard)
+    return total
 
 
-def _hard(scores: Tensor, labels: Tensor, weight: float) -> tuple[Tensor, Tensor]:
-    weights = (labels != IGNORED_LABEL) * weight
-    index = labels.clamp(min=0).unsqueeze(1)
-    log_q = torch.log_softmax(scores, -1)
-    losses = -log_q.gather(1, index).squeeze(1) * weights
-    slopes = log_q.exp_()
-    slopes.scatter_add_(1, index, -torch.ones_like(slopes[:, :1]))
-    return losses, slopes.mul_(weights.unsqueeze(1))
+def _soft(
+    student: Softmax, hard: Tensor, places: Places, part: slice, targets: Targets, mix: LogitMix
+) -> Tensor:
+    """Return the weighted divergence; the student's shares become slopes of both losses."""
+    soft = places.weights_N[part].unsqueeze(1) * mix.soft
+    weights = SlopeWeights(soft * mix.temperature, hard)
+    losses = targets.compare(student, part, weights, mix.beta, mix.temperature)
+    return (losses * soft.squeeze(1)).sum() * mix.temperature**2
 
 
 def _add_product(total_VD: Tensor, left_VN: Tensor, right_ND: Tensor) -> None:

@@ -1,6 +1,9 @@
 """What the teacher says at places of a batch: all of its logits, or the likeliest of them.
 
 Shapes: N places, n of them in a chunk, V vocabulary, K kept entries, D the teacher's width.
+
+The n x V numbers of a chunk are touched as few times as can be: for the likeliest entries it is one
+softmax, one sum and one product.
 """
 
 from __future__ import annotations
@@ -9,34 +12,53 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from hunmin.adapt.distill.divergences import LOG_FLOOR, divergence, slopes_of_scores
+from hunmin.adapt.distill.divergences import LOG_FLOOR, divergence
+from hunmin.adapt.distill.softmax import Softmax
 from hunmin.core.errors import InputError
 
 
 class Targets(Protocol):
     """The teacher's answers at N places."""
 
+    @property
+    def size(self) -> int:
+        """Entries that both vocabularies have."""
+
     def compare(
-        self, scores: Tensor, part: slice, temperature: float, beta: float
-    ) -> tuple[Tensor, Tensor]:
-        """Compare the student with the teacher.
+        self, student: Softmax, part: slice, weights: SlopeWeights, beta: float, temperature: float
+    ) -> Tensor:
+        """Compare the student with the teacher, and turn its probabilities into slopes, in place.
 
         Args:
-            scores: The student's logits, float32, shape (n, V).
+            student: Over the first `size` entries, at the temperature. Its `shares` become the
+                slopes of the weighted divergence and of whatever else begins with them.
             part: Which of the N places they belong to.
-            temperature: Both are divided by it before the softmax.
+            weights: Of the divergence and of the shares.
             beta: See `divergence`.
+            temperature: By which the teacher's logits are divided.
 
         Returns:
-            Divergences, shape (n), and their slopes for `scores`, shape (n, V), both times the
-            square of the temperature.
+            Divergences, not weighted, shape (n).
         """
 
     def check(self) -> None:
         """Raise InputError if an answer is not a number."""
+
+
+@dataclass(frozen=True, eq=False)
+class SlopeWeights:
+    """What slopes of a softmax are made of, at each of n places; float32, shape (n, 1).
+
+    Args:
+        divergence: Weight of the divergence.
+        shares: How much of the student's share itself is in the slope, as that of a cross-entropy
+            is the share, less 1 at the label.
+    """
+
+    divergence: Tensor
+    shares: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +86,14 @@ class FullTargets:
         return logits if self.bias_V is None else logits + self.bias_V[: self.size].float()
 
     def compare(
-        self, scores: Tensor, part: slice, temperature: float, beta: float
-    ) -> tuple[Tensor, Tensor]:
+        self, student: Softmax, part: slice, weights: SlopeWeights, beta: float, temperature: float
+    ) -> Tensor:
         """See `Targets.compare`."""
         log_p = torch.log_softmax(self.logits(part).div_(temperature), -1)
-        log_q = torch.log_softmax(_tempered(scores, self.size, temperature), -1)
-        losses, flow = divergence(log_p, log_q, beta)
-        slopes = slopes_of_scores(flow, log_q.exp_()).mul_(temperature)
-        return losses * temperature**2, _padded(slopes, scores.shape[1])
+        losses, flow = divergence(log_p, student.log_probabilities(), beta)
+        pull = weights.divergence * flow.sum(1, keepdim=True) / student.mass
+        student.shares.mul_(weights.shares - pull).addcmul_(flow, weights.divergence)
+        return losses
 
     def check(self) -> None:
         """See `Targets.check`."""
@@ -106,38 +128,25 @@ class TopTargets:
     name: str = "teacher"
 
     def compare(
-        self, scores: Tensor, part: slice, temperature: float, beta: float
-    ) -> tuple[Tensor, Tensor]:
-        """See `Targets.compare`."""
+        self, student: Softmax, part: slice, weights: SlopeWeights, beta: float, temperature: float
+    ) -> Tensor:
+        """See `Targets.compare`; what was kept was taken at the temperature."""
         ids = self.ids_NK[part]
         kept = torch.cat((self.log_probabilities_NK[part], self.log_rest_N[part, None]), 1).float()
         log_p = torch.log_softmax(kept, -1)  # rounding on disk leaves sums a little off 1
-        log_all = torch.log_softmax(_tempered(scores, self.size, temperature), -1)
-        log_top = log_all.gather(1, ids)
-        rest = log_all.exp_().scatter_(1, ids, 0.0)
-        log_q = torch.cat((log_top, rest.sum(1, keepdim=True).log()), 1)
-        losses, flow = divergence(log_p, log_q, beta)
-        total = flow.sum(1, keepdim=True)
-        share = flow[:, -1:] * torch.exp(-log_q[:, -1:].clamp(min=LOG_FLOOR)) - total
-        rest.mul_(share * temperature)
-        rest.scatter_(1, ids, (flow[:, :-1] - log_top.exp() * total) * temperature)
-        return losses * temperature**2, _padded(rest, scores.shape[1])
+        log_top, log_rest = student.log_probabilities(ids), student.log_rest(ids)
+        losses, flow = divergence(log_p, torch.cat((log_top, log_rest), 1), beta)
+        total, top = flow.sum(1, keepdim=True), log_top.exp()
+        pull = flow[:, -1:] * torch.exp(-log_rest.clamp(min=LOG_FLOOR)) - total
+        student.shares.mul_(weights.shares + weights.divergence * pull / student.mass)
+        slopes = weights.divergence * (flow[:, :-1] - top * total)
+        student.shares.scatter_(1, ids, slopes + weights.shares * top * student.mass)
+        return losses
 
     def check(self) -> None:
         """See `Targets.check`."""
         if bool(self.log_probabilities_NK.isnan().any() | self.log_rest_N.isnan().any()):
             raise not_numbers(self.name)
-
-
-def _tempered(scores: Tensor, size: int, temperature: float) -> Tensor:
-    shared = scores[:, :size]
-    return shared if temperature == 1.0 else shared / temperature
-
-
-def _padded(slopes: Tensor, width: int) -> Tensor:
-    """Rows that only pad the student's vocabulary have no slope."""
-    missing = width - slopes.shape[1]
-    return F.pad(slopes, (0, missing)) if missing else slopes
 
 
 def not_numbers(name: str) -> InputError:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hunmin.adapt.distill.divergences import check_beta, divergence, slopes_of_scores
+from hunmin.adapt.distill.divergences import check_beta, divergence
 from hunmin.adapt.distill.losses import (
     LogitMix,
     Places,
@@ -45,11 +45,11 @@ def places() -> Places:
     return Places(labels, torch.rand(PLACES))
 
 
-def top_targets(teacher: FullTargets, k: int, temperature: float) -> TopTargets:
+def top_targets(teacher: FullTargets, k: int, temperature: float, size: int = SIZE) -> TopTargets:
     log_p = torch.log_softmax(teacher.logits(slice(None)) / temperature, -1)
     values, ids = log_p.topk(k)
     rest = log_p.exp().scatter(1, ids, 0).sum(1).log()
-    return TopTargets(ids, values, rest, size=SIZE)
+    return TopTargets(ids, values, rest, size=size)
 
 
 def plain_divergence(log_p: Tensor, log_q: Tensor, beta: float) -> Tensor:
@@ -103,6 +103,35 @@ def test_values_and_gradients_are_those_of_a_plain_implementation(
         torch.testing.assert_close(gradient, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("k", [None, 5])
+@pytest.mark.parametrize("padding", [0, 7])
+def test_losses_that_share_a_softmax_are_those_that_do_not(k: int | None, padding: int) -> None:
+    """Of so many entries the rows of a chunk are looked at in several turns."""
+    torch.manual_seed(4)
+    entries, count = 40_000, 70
+    student = [torch.randn(count, 4), torch.randn(entries + padding, 4), None]
+    student[:2] = [tensor.requires_grad_() for tensor in student[:2]]
+    targets = FullTargets(torch.randn(count, 4), torch.randn(entries, 4), None, entries)
+    targets = targets if k is None else top_targets(targets, k, 1.0, entries)
+    where = Places(torch.randint(entries, (count,)), torch.rand(count))
+    found = []
+    for mixes in ([LogitMix(0.7, 0.4)], [LogitMix(0.7, 0.0), LogitMix(0.0, 0.4)]):
+        loss = sum(logit_loss(*student, where, targets, mix, chunk_places=64) for mix in mixes)
+        found.append((loss, *torch.autograd.grad(loss, student[:2])))
+    for shared, apart in zip(*found, strict=True):
+        torch.testing.assert_close(shared, apart, rtol=1e-4, atol=1e-5)
+    assert found[0][0].item() > 10
+
+
+def test_rows_without_a_compared_place_have_no_loss(student, teacher) -> None:
+    features, weight, bias = student
+    nothing = Places(torch.zeros(0, dtype=torch.int64), torch.zeros(0))
+    loss = logit_loss(features[:0], weight, bias, nothing, teacher, LogitMix(0.7, 0.3))
+    loss.backward()
+    assert loss.item() == 0
+    assert not weight.grad.any()
+
+
 def test_slopes_are_finite_differences() -> None:
     torch.manual_seed(0)
     scores = torch.randn(1, 6, dtype=torch.float64)
@@ -112,7 +141,8 @@ def test_slopes_are_finite_differences() -> None:
         return float(divergence(log_p, torch.log_softmax(changed, -1), 0.4)[0])
 
     log_q = torch.log_softmax(scores, -1)
-    slopes = slopes_of_scores(divergence(log_p, log_q, 0.4)[1], log_q.exp())
+    flow = divergence(log_p, log_q, 0.4)[1]
+    slopes = flow - log_q.exp() * flow.sum(1, keepdim=True)
     for index in range(6):
         step = torch.zeros_like(scores)
         step[0, index] = 1e-6
