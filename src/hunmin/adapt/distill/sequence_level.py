@@ -23,6 +23,7 @@ from hunmin.core.hashing import seed_from
 from hunmin.core.progress import progress
 from hunmin.corpus.documents import DOCUMENT_SCHEMA, SPLITS, read_documents
 from hunmin.models.load import load_model
+from hunmin.tokenizer.extend import known_inputs
 from hunmin.tokenizer.load import TextTokenizer, load_tokenizer
 
 Row = Mapping[str, Any]
@@ -94,7 +95,7 @@ def write_teacher_text(
     model = load_model(teacher, device=device)
     tokenizer = load_tokenizer(teacher)
     recipe = {"teacher": teacher.name, **asdict(options)}
-    inputs = (corpus,)
+    inputs = (corpus, *known_inputs(teacher))
     with write_artifact(output, "documents", recipe=recipe, inputs=inputs) as draft:
         written = _rows(model, tokenizer, corpus, options)
         draft.facts["documents"] = _write_split(draft.path / "train", written)

@@ -130,7 +130,7 @@ def trim_to_texts(
     """
     old = open_plain(definition)
     batches = list(_batches(source, texts))
-    if not any(batches):
+    if not any(text.strip() for batch in batches for text in batch):
         raise EmptyCorpusError(
             "there is no text, so no piece would be left",
             given=", ".join(map(str, texts)) or "no files",

@@ -13,6 +13,9 @@ from hunmin.adapt.nlu.spec import NluSpec
 from hunmin.adapt.nlu.utterances import Utterance
 from hunmin.core.errors import EmptyCorpusError, InputError
 from hunmin.core.hashing import seed_from
+from hunmin.core.logs import get_logger
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ def read_data(spec: NluSpec) -> DataSet:
     }
     train, train_locales = _select(found, spec.train_locales, "train", "train_locales")
     train = _draw(train, spec.max_train_utterances, spec.seed)
-    selection = spec.selection_locales or train_locales
+    selection = spec.selection_locales or _with_dev(found, train_locales)
     dev, selection_locales = _select(found, selection, "dev", "selection_locales")
     test, test_locales = _select(found, spec.test_locales, spec.test_partition, "test_locales")
     return DataSet(train, dev, test, train_locales, selection_locales, test_locales)
@@ -105,6 +108,15 @@ def _select(
         every = [made for rows in found.values() for made in rows]
         raise _without_partition("no locale", every, partition, key)
     return chosen, tuple(present)
+
+
+def _with_dev(found: Mapping[str, list[Utterance]], locales: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those that have a dev partition: of a small language all may be for training."""
+    able = tuple(name for name in locales if any(made.partition == "dev" for made in found[name]))
+    if 0 < len(able) < len(locales):
+        without = ", ".join(name for name in locales if name not in able)
+        logger.info("no utterance to choose the epoch by: %s; the other locales choose it", without)
+    return able or locales
 
 
 def _draw(rows: list[Utterance], most: int | None, seed: int) -> list[Utterance]:

@@ -28,8 +28,8 @@ class NluSpec(Spec):
     train_locales: tuple[str, ...] = ()
     """Locales whose train partition is learnt; none for all. One for zero-shot transfer."""
     selection_locales: tuple[str, ...] = ()
-    """Locales whose dev partition chooses the epoch; none for those of training, so that no label
-    of another language has a say."""
+    """Locales whose dev partition chooses the epoch; none for those of training that have one, so
+    that no label of another language has a say."""
     test_locales: tuple[str, ...] = ()
     """Locales that are tested; none for all that have a test partition."""
     test_partition: str = "test"

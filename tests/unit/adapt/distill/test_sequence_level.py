@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.support.texts import SENTENCES
 from tests.support.tiny_models import save_folder, tiny_gpt2
 
 from hunmin.adapt.distill.sequence_level import WritingOptions, write_teacher_text
-from hunmin.core.artifact import Artifact
+from hunmin.core.artifact import Artifact, write_artifact
 from hunmin.core.errors import EmptyCorpusError, InputError
 from hunmin.corpus.documents import read_documents
 from hunmin.data.shards import write_shards
@@ -51,6 +52,13 @@ def test_the_teacher_goes_on_from_documents(teacher, corpus, tmp_path) -> None:
     ]
     again = write_teacher_text(teacher, corpus, tmp_path / "again", OPTIONS)
     assert again.digest == artifact.digest
+
+
+def test_lineage_names_the_teacher(teacher, corpus, tmp_path) -> None:
+    with write_artifact(tmp_path / "made", "model", recipe={}, inputs=()) as draft:
+        shutil.copytree(teacher, draft.path, dirs_exist_ok=True)
+    artifact = write_teacher_text(tmp_path / "made", corpus, tmp_path / "written", OPTIONS)
+    assert [made.kind for made in artifact.manifest.inputs] == ["documents", "model"]
 
 
 def test_a_student_with_its_own_tokenizer_reads_it(teacher, corpus, tmp_path) -> None:

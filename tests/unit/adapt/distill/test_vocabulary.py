@@ -225,6 +225,9 @@ def test_bad_folders_and_texts(tmp_path) -> None:
         trim_model_folder(folder, [texts], tmp_path / "new")
     with pytest.raises(EmptyCorpusError, match="no piece would be left"):
         trim_model_folder(folder, [], tmp_path / "new")
+    (tmp_path / "blank.txt").write_text("\n \n", encoding="utf-8")
+    with pytest.raises(EmptyCorpusError, match="no piece would be left"):
+        trim_model_folder(folder, [tmp_path / "blank.txt"], tmp_path / "new")
     (folder / "tokenizer.json").unlink()
     with pytest.raises(ArtifactKindError, match=r"no tokenizer\.json"):
         trim_model_folder(folder, [texts], tmp_path / "new")

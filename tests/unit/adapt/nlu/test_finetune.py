@@ -254,6 +254,19 @@ def test_a_share_of_each_locale_is_drawn(data_folder: Path) -> None:
     assert drawn == [(made.locale, made.id) for made in read_data(spec).train]
 
 
+def test_a_language_without_dev_partition_has_no_say_in_the_epoch(
+    data_folder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(data_folder, tmp_path / "data")
+    lines = (folder / "ko.jsonl").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if json.loads(line)["partition"] != "dev"]
+    (folder / "ko.jsonl").write_text("\n".join(kept), encoding="utf-8")
+    found = read_data(settings(folder, train_locales=("en", "ko")))
+    assert (found.train_locales, found.selection_locales) == (("en", "ko"), ("en",))
+    with pytest.raises(EmptyCorpusError, match="ko has no utterance in the partition 'dev'"):
+        read_data(settings(folder, train_locales=("ko",)))
+
+
 def test_an_epoch_has_each_example_once_in_batches_of_like_length() -> None:
     lengths = np.random.default_rng(0).integers(1, 60, size=500)
     batches = list(epoch_batches(lengths, 16, seed=1, epoch=0))
