@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 from transformers import GenerationConfig, PreTrainedModel
 
 from hunmin.core.atomic import explain_disk_full
-from hunmin.core.errors import ArtifactKindError
 from hunmin.core.units import format_count
 from hunmin.data.objectives.base import Layout
 from hunmin.models.architecture import layout_of
@@ -18,8 +16,7 @@ from hunmin.models.build import count_parameters
 from hunmin.models.forward import row_limit
 from hunmin.models.quiet import without_progress_bars
 from hunmin.tokenizer.exact import cutter_files
-
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+from hunmin.tokenizer.load import copy_tokenizer
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ def save_model(
         ArtifactKindError: The tokenizer's folder has no tokenizer.json.
         DiskFullError: No space is left.
     """
-    _copy_tokenizer(tokenizer_path, draft_path)
+    copy_tokenizer(tokenizer_path, draft_path)
     if layout_of(model.config) is not Layout.ALIGNED:
         model.generation_config = _generation_config(model)
     with explain_disk_full(draft_path), without_progress_bars():
@@ -83,18 +80,6 @@ def save_model(
         card = ModelCard(facts=card or {})
     readme = _model_card(model, card, needs_analyser=bool(cutter_files(tokenizer_path)))
     (draft_path / "README.md").write_text(readme, encoding="utf-8")
-
-
-def _copy_tokenizer(source: Path, target: Path) -> None:
-    if not (source / "tokenizer.json").is_file():
-        raise ArtifactKindError(
-            "this folder holds no tokenizer (no tokenizer.json)",
-            where=source,
-            hint="name the folder of a tokenizer, such as runs/quickstart/tokenizer",
-        )
-    for name in (*TOKENIZER_FILES, *cutter_files(source)):
-        if (source / name).is_file():
-            shutil.copyfile(source / name, target / name)
 
 
 def _write_config(model: PreTrainedModel, draft_path: Path) -> None:

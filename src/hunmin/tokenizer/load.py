@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain, islice
@@ -24,7 +25,7 @@ from hunmin.core.errors import (
 from hunmin.core.hashing import stable_hash
 from hunmin.tokenizer.bulk import BulkEncoder, Engine, TokenIds, limit_texts
 from hunmin.tokenizer.cutting import TextCutter
-from hunmin.tokenizer.exact import load_cutter
+from hunmin.tokenizer.exact import cutter_files, load_cutter
 from hunmin.tokenizer.pieces import identifying_parts, read_spelling
 from hunmin.tokenizer.reserved import MASK_TOKEN
 from hunmin.tokenizer.spec import BOUNDARY_TOKEN, PAD_TOKEN
@@ -32,6 +33,7 @@ from hunmin.tokenizer.spec import BOUNDARY_TOKEN, PAD_TOKEN
 # The library's thread pool does not survive fork(); we parallelise over processes ourselves.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 _NO_IDS = np.empty(0, dtype=np.uint32)
 
 
@@ -357,3 +359,24 @@ def _special_token_names(file: Path) -> tuple[str, str, str]:
 def _token_text(value: Any) -> str | None:
     text = value.get("content") if isinstance(value, dict) else value
     return text if isinstance(text, str) else None
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """Copy the files of a tokenizer, and of the analyser that cuts its texts, if it has one.
+
+    Args:
+        source: Folder with tokenizer.json.
+        target: An existing folder.
+
+    Raises:
+        ArtifactKindError: The folder holds no tokenizer.
+    """
+    if not (source / "tokenizer.json").is_file():
+        raise ArtifactKindError(
+            "this folder holds no tokenizer (no tokenizer.json)",
+            where=source,
+            hint="name the folder of a tokenizer, such as runs/quickstart/tokenizer",
+        )
+    for name in (*_FILES, *cutter_files(source)):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)

@@ -6,7 +6,6 @@ input_ids, attention_mask ─> body ─> states ─┬─ pool ─> intent head 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +25,8 @@ from hunmin.adapt.nlu.encode import EncodedUtterance, UtteranceEncoder, by_lengt
 from hunmin.core.artifact import Artifact, load_artifact, write_artifact
 from hunmin.core.atomic import explain_disk_full
 from hunmin.core.errors import ArtifactMismatchError, CorruptArtifactError
-from hunmin.models.export import TOKENIZER_FILES
 from hunmin.models.quiet import without_progress_bars
-from hunmin.tokenizer.exact import cutter_files
+from hunmin.tokenizer.load import copy_tokenizer
 
 _LEAST = -1e9
 
@@ -245,18 +243,6 @@ def save_nlu_model(
             write_more(draft.path)
         draft.facts.update(facts or {})
     return load_artifact(output, MODEL_KIND, verify=False)
-
-
-def copy_tokenizer(source: Path, target: Path) -> None:
-    """Copy the files of a tokenizer, and of the analyser that cuts its texts, if it has one.
-
-    Args:
-        source: Folder with tokenizer.json.
-        target: An existing folder.
-    """
-    for name in (*TOKENIZER_FILES, *cutter_files(source)):
-        if (source / name).is_file():
-            shutil.copyfile(source / name, target / name)
 
 
 def load_nlu_model(

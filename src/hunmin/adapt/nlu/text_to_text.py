@@ -23,7 +23,6 @@ from hunmin.adapt.nlu.decode import Parse
 from hunmin.adapt.nlu.encode import Integers, open_tokenizer
 from hunmin.adapt.nlu.examples import IGNORED, frame_of, label_config
 from hunmin.adapt.nlu.joint_task import dev_scores, predictions_of
-from hunmin.adapt.nlu.model import copy_tokenizer
 from hunmin.adapt.nlu.results import count_parameters, fit_and_test, set_up
 from hunmin.adapt.nlu.spec import NluSpec
 from hunmin.adapt.nlu.text_labels import OUTSIDE_LABEL, TextConfig, target_of
@@ -37,6 +36,7 @@ from hunmin.models.architecture import layout_of
 from hunmin.models.load import load_unchanged
 from hunmin.models.quiet import without_progress_bars
 from hunmin.tokenizer.extend import known_inputs
+from hunmin.tokenizer.load import copy_tokenizer
 
 
 class TextTask:

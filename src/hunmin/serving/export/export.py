@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +17,6 @@ from hunmin.adapt.nlu.model import NluModel, load_nlu_model
 from hunmin.core.artifact import Artifact, check_output, load_artifact, write_artifact
 from hunmin.core.atomic import explain_disk_full
 from hunmin.core.extras import require
-from hunmin.models.export import TOKENIZER_FILES
 from hunmin.serving.export.gate import (
     Gate,
     Outcome,
@@ -36,7 +34,7 @@ from hunmin.serving.export.spec import ExportSpec
 from hunmin.serving.export.utterances import read_utterances
 from hunmin.serving.nlu.engine import BATCH_SIZE, FILES, ONNX_KIND
 from hunmin.serving.nlu.network import Network, OnnxNetwork
-from hunmin.tokenizer.exact import cutter_files
+from hunmin.tokenizer.load import copy_tokenizer
 
 
 def export_onnx(
@@ -85,9 +83,7 @@ def export_onnx(
 def _copy_files(model: NluModel, source: Path, folder: Path) -> None:
     """Write what the runtime reads besides the networks."""
     model.config.write(folder)
-    for name in (*TOKENIZER_FILES, *cutter_files(source)):
-        if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
+    copy_tokenizer(source, folder)
     if model.transitions is not None:
         _write_transitions(model.transitions, folder / HEADS_FILE)
 
