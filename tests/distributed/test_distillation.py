@@ -113,10 +113,15 @@ def train_and_show_projections(job: TrainJob) -> list[Tensor]:
 
 
 def student(
-    inputs: tuple[Artifact, Artifact], folder: Path, teacher: Artifact, parallel: ParallelSpec
+    inputs: tuple[Artifact, Artifact],
+    folder: Path,
+    teacher: Artifact,
+    parallel: ParallelSpec,
+    model: ModelSpec = STUDENT,
+    losses: dict[str, Any] = LOSSES,
 ) -> TrainJob:
-    spec = DistillSpec.model_validate({"losses": LOSSES})
-    job = tiny_job(inputs, folder, STUDENT, optimizer=ADAMW)
+    spec = DistillSpec.model_validate({"losses": losses})
+    job = tiny_job(inputs, folder, model, optimizer=ADAMW)
     return replace(job, parallel=parallel, method=Watched(spec, teacher))
 
 
@@ -136,3 +141,20 @@ def test_a_student_on_two_ranks(
             assert torch.equal(first, second)
         found = first if group == 1 else torch.cat((first, second))
         assert torch.allclose(found, wanted, atol=2e-3)
+
+
+def test_matrices_beside_a_student_whose_own_are_split(
+    inputs: tuple[Artifact, Artifact], tmp_path: Path
+) -> None:
+    teacher = train_model(tiny_job(inputs, tmp_path / "teacher", duration="1 steps"))
+    narrow = ModelSpec(layers=1, width=16, heads=2, kv_heads=2)
+    alone, several = (
+        student(inputs, tmp_path / name, teacher, parallel, narrow, {"hidden": 1.0})
+        for name, parallel in {"alone": ParallelSpec(), "split": ParallelSpec(tensor=2)}.items()
+    )
+    train_model(alone)
+    (wanted,) = projections()
+    (first,), (second,) = run_ranks(2, train_and_show_projections, several, start_group=False)
+    check_same(several, alone)
+    assert torch.equal(first, second)
+    assert torch.allclose(first, wanted, atol=2e-3)
