@@ -23,7 +23,7 @@ from hunmin.data.batch import IGNORED_LABEL, Batch, TokenBatch, batch_from_windo
 from hunmin.data.corruption import Corruptor
 from hunmin.data.loader import TokenLoader, WindowLoader
 from hunmin.data.objectives.base import Layout
-from hunmin.data.objectives.build import choose_objectives
+from hunmin.data.objectives.kinds import choose_objectives
 from hunmin.data.pairs import Pairs, PairShape, fit_shape, pack_pairs, pair_up
 from hunmin.data.permutation import Int64s
 from hunmin.data.spec import DataSpec
@@ -168,7 +168,7 @@ def make_loader(
         InputError: An objective does not suit the model; a name that no group has.
         VocabularyError: The tokenizer has no token that an objective needs.
     """
-    specs = choose_objectives(spec.objectives, layout)
+    specs = choose_objectives(spec.objectives, layout.model_kind)
     options: dict[str, Any] = {
         "batch_size": batch_size,
         "split": split,

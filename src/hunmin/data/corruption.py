@@ -13,8 +13,9 @@ import numpy as np
 from hunmin.core.errors import InputError
 from hunmin.data.grouping import SEPARATOR
 from hunmin.data.objectives.base import Corrupted, Layout, Objective
-from hunmin.data.objectives.build import choose_objectives, find_language_ids, make_objective
+from hunmin.data.objectives.build import find_language_ids, make_objective
 from hunmin.data.objectives.denoising import TextInfilling
+from hunmin.data.objectives.kinds import choose_objectives
 from hunmin.data.objectives.mixture import ObjectiveMixture
 from hunmin.data.objectives.ragged import Bools, Documents, Ragged
 from hunmin.data.objectives.sentences import sentence_table
@@ -117,7 +118,7 @@ class Corruptor:
     def __init__(
         self, spec: DataSpec, tokenizer: TextTokenizer, layout: Layout, groups: Sequence[str]
     ) -> None:
-        self.specs = choose_objectives(spec.objectives, layout)
+        self.specs = choose_objectives(spec.objectives, layout.model_kind)
         self.boundary_id = tokenizer.boundary_id
         self._mixture: ObjectiveMixture = make_objective(
             self.specs, tokenizer, layout, context=spec.context, seed=spec.seed

@@ -26,7 +26,7 @@ from hunmin.data.corrupting import CorruptingLoader, make_loader
 from hunmin.data.loader import TokenLoader
 from hunmin.data.spec import DataSpec
 from hunmin.data.tokens import open_tokens, split_facts
-from hunmin.models.architecture import LAYOUT_NAMES, layout_of
+from hunmin.models.architecture import layout_of
 from hunmin.models.devices import explain_out_of_memory, pick_device
 from hunmin.models.load import load_language_model
 from hunmin.models.objective import LanguageModelObjective
@@ -154,7 +154,7 @@ class _Scorer:
         self._tokenizer: TextTokenizer = load_tokenizer(model)
         loaded = optimize_model(load_language_model(model, device=self._device))
         self._layout = layout_of(loaded.config)
-        self.kind = LAYOUT_NAMES[self._layout]
+        self.kind = self._layout.model_kind
         self._objective = LanguageModelObjective(loaded).eval()
         self._data = data
         self._batch_rows = max(1, microbatch_tokens // data.context)

@@ -19,12 +19,6 @@ _FAMILIES: dict[Layout, Any] = {
     Layout.NEXT_TOKEN: AutoModelForCausalLM,
     Layout.SEQUENCE: AutoModelForSeq2SeqLM,
 }
-LAYOUT_NAMES = {
-    Layout.ALIGNED: "encoder",
-    Layout.NEXT_TOKEN: "decoder",
-    Layout.SEQUENCE: "encoder-decoder",
-}
-"""What people call models of a layout."""
 
 
 def layout_of(config: PreTrainedConfig) -> Layout:

@@ -18,7 +18,8 @@ from transformers import PreTrainedModel
 from hunmin.core.errors import ContextLengthError, InputError
 from hunmin.data.batch import PairBatch, TokenBatch
 from hunmin.data.objectives.base import Layout
-from hunmin.models.architecture import LAYOUT_NAMES, layout_of
+from hunmin.data.objectives.kinds import a_model
+from hunmin.models.architecture import layout_of
 from hunmin.models.attention import PACKED_ATTENTION, PLAN_ARGUMENT
 from hunmin.models.packing import (
     PackingPlan,
@@ -211,7 +212,7 @@ def _check_batch(layout: Layout, batch: TokenBatch | PairBatch) -> None:
     if isinstance(batch, PairBatch) != (layout is Layout.SEQUENCE):
         raise InputError(
             "this batch is made for models of another kind",
-            given=f"a {type(batch).__name__} for an {LAYOUT_NAMES[layout]}",
+            given=f"a {type(batch).__name__} for {a_model(layout.model_kind)}",
             allowed="a PairBatch for encoder-decoders, a TokenBatch for encoders and decoders",
             hint="make the batches with the layout of this model (models.architecture.layout_of)",
         )

@@ -21,10 +21,11 @@ from hunmin.core.errors import (
     InputError,
     MissingInputError,
     suggest,
+    suggest_folder,
 )
 from hunmin.data.objectives.base import Layout
+from hunmin.data.objectives.kinds import a_model
 from hunmin.models.architecture import (
-    LAYOUT_NAMES,
     attention_for,
     language_model_class,
     layout_of,
@@ -113,7 +114,7 @@ def load_model(
         raise InputError(
             "this model does not say one token after the other",
             where=path,
-            given=f"{type(model).__name__}, an {LAYOUT_NAMES[layout_of(model.config)]}",
+            given=f"{type(model).__name__}, {a_model(layout_of(model.config).model_kind)}",
             allowed="a decoder such as those of the preset hunmin",
             hint="name the folder of a decoder",
         )
@@ -200,9 +201,8 @@ def _from_pretrained(model_class: Any, path: Path, **settings: Any) -> PreTraine
 
 def _check_folder(path: Path) -> None:
     if not path.is_dir():
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise MissingInputError(
-            f"there is no such model folder.{suggest(path.name, siblings)}",
+            f"there is no such model folder.{suggest_folder(path)}",
             where=path,
             hint="train one with `hunmin run RECIPE`, or name a Hugging Face folder",
         )

@@ -19,6 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from hunmin.data.objectives.kinds import ModelKind
+
 DIAL_PRESET = "hunmin"
 """Name of the family whose shape follows from one size dial (see `hunmin.models.shape`)."""
 ENCODER_DIAL = "hunmin-encoder"
@@ -98,4 +100,23 @@ SEQUENCE_PRESETS: Mapping[str, Preset] = MappingProxyType(
 ALL_PRESETS: Mapping[str, Preset] = MappingProxyType(
     {**PRESETS, **ENCODER_PRESETS, **SEQUENCE_PRESETS}
 )
+_PRESETS_OF: Mapping[ModelKind, tuple[str, ...]] = MappingProxyType(
+    {
+        "decoder": (DIAL_PRESET, *PRESETS),
+        "encoder": (ENCODER_DIAL, *ENCODER_PRESETS),
+        "encoder-decoder": (SEQUENCE_DIAL, *SEQUENCE_PRESETS),
+    }
+)
 PRESET_NAMES: tuple[str, ...] = (*DIALS, *ALL_PRESETS)
+
+
+def kind_of_preset(preset: str) -> ModelKind:
+    """Tell what kind of model a preset makes.
+
+    Args:
+        preset: One of `PRESET_NAMES`.
+
+    Returns:
+        encoder, decoder or encoder-decoder.
+    """
+    return next(kind for kind, names in _PRESETS_OF.items() if preset in names)

@@ -16,6 +16,7 @@ from hunmin.data.spec import DataSpec
 from hunmin.evaluation.spec import EvaluateSpec
 from hunmin.models.spec import ModelSpec
 from hunmin.parallel.spec import ParallelSpec
+from hunmin.pipeline.agreement import check_agreement
 from hunmin.serving.export.spec import ExportSpec
 from hunmin.serving.samples_spec import GenerateSpec
 from hunmin.text.remote.address import check_address
@@ -97,10 +98,12 @@ def read_recipe(path: Path, overrides: tuple[str, ...] = ()) -> LoadedRecipe[Rec
 
     Raises:
         RecipeError: It does not say what it must.
-        InputError: An address in it holds a password or a key, which every run would copy.
+        InputError: An address in it holds a password or a key, which every run would copy; or
+            sections do not agree, see `agreement.check_agreement`.
     """
     loaded = load_recipe(path, Recipe, overrides)
     if loaded.spec.corpus is not None:
         for address in loaded.spec.corpus.addresses():
             check_address(address)
+    check_agreement(loaded.spec)
     return loaded

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from hunmin.core.artifact import Artifact, load_artifact
+from hunmin.core.artifact import MANIFEST_NAME, Artifact, load_artifact, read_manifest
 from hunmin.core.atomic import atomic_write_text
 from hunmin.core.environment import describe_environment, source_commit
 from hunmin.core.errors import (
@@ -187,6 +187,7 @@ class PipelineRun:
             return self.outcomes[name].artifact
         replacement = self._replacement(STAGES[name])
         if replacement is not None:
+            _refuse_foreign_tokenizer(name, replacement)
             return load_artifact(replacement, STAGES[name].kind, verify=False)
         return load_artifact(self.folder / STAGES[name].folder, STAGES[name].kind, verify=False)
 
@@ -208,6 +209,21 @@ class PipelineRun:
         values = [asdict(value) for value in plan_run(self.loaded, self.folder, self._until)]
         text = json.dumps({"values": values}, indent=2, ensure_ascii=False)
         atomic_write_text(self.folder / "plan.json", text)
+
+
+def _refuse_foreign_tokenizer(name: str, folder: Path) -> None:
+    """A model folder has a tokenizer, but no record of it that later stages could refer to."""
+    is_foreign = name == "tokenizer" and (folder / "tokenizer.json").is_file()
+    if is_foreign and not (
+        (folder / MANIFEST_NAME).is_file() and read_manifest(folder).kind == "tokenizer"
+    ):
+        raise ArtifactKindError(
+            "this folder holds a model with its tokenizer; a stage needs the tokenizer alone",
+            where="use.tokenizer",
+            given=folder,
+            allowed="the folder of a tokenizer, such as runs/quickstart/tokenizer",
+            hint=f"hunmin tokenizer import {folder} --output FOLDER, and name that folder",
+        )
 
 
 def _finished_artifact(path: Path, kind: str) -> Artifact | None:

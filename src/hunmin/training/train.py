@@ -17,7 +17,7 @@ from hunmin.core.logs import get_logger
 from hunmin.core.units import format_count
 from hunmin.data.mixing import MixturePlan, log_mixture
 from hunmin.data.shards import check_tokenizer
-from hunmin.models.architecture import LAYOUT_NAMES, layout_of
+from hunmin.models.architecture import layout_of
 from hunmin.models.build import count_parameters
 from hunmin.models.devices import explain_out_of_memory, pick_device
 from hunmin.models.flops import TokenFlops
@@ -122,7 +122,7 @@ def _facts(assembly: Assembly) -> dict[str, Any]:
     counts = count_parameters(assembly.config)
     machine = assembly.learner.machine
     facts: dict[str, Any] = {
-        "model_kind": LAYOUT_NAMES[layout_of(assembly.config)],
+        "model_kind": layout_of(assembly.config).model_kind,
         "parameters": counts.total,
         "embedding_parameters": counts.embedding,
         "non_embedding_parameters": counts.non_embedding,

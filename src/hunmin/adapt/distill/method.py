@@ -27,7 +27,8 @@ from hunmin.core.artifact import Artifact
 from hunmin.core.errors import ContextLengthError, InputError, VocabularyError
 from hunmin.core.logs import get_logger
 from hunmin.data.objectives.base import Layout
-from hunmin.models.architecture import LAYOUT_NAMES, layout_of
+from hunmin.data.objectives.kinds import a_model
+from hunmin.models.architecture import layout_of
 from hunmin.models.build import model_config
 from hunmin.models.devices import pick_device
 from hunmin.models.load import load_language_model
@@ -210,7 +211,7 @@ class Distillation:
             raise InputError(
                 "only decoders write on from a text",
                 where="student.losses.on_policy",
-                given=f"an {LAYOUT_NAMES[layout_of(config)]}",
+                given=a_model(layout_of(config).model_kind),
                 allowed="0",
             )
         if dist.is_initialized() and dist.get_world_size() > 1:
@@ -230,9 +231,9 @@ def _check_tokenizer(folder: Path, tokenizer: TextTokenizer) -> None:
             where=folder,
             given=f"tokenizer {own.digest[:12]}… with {own.size} ids",
             allowed=f"tokenizer {tokenizer.digest[:12]}… with {tokenizer.size} ids",
-            hint="make the shards with the teacher's own tokenizer (trim the teacher's vocabulary "
-            "first if the student is to be small: adapt.distill.vocabulary), or let the teacher "
-            "write text that the student learns from (adapt.distill.sequence_level)",
+            hint="make the shards with the teacher's tokenizer: `hunmin tokenizer import TEACHER "
+            "--output FOLDER` and use.tokenizer=FOLDER (`hunmin distill trim` makes it smaller "
+            "before), or let the teacher write text for the student: `hunmin distill text`",
         )
 
 
@@ -242,8 +243,8 @@ def _check_kinds(config: PreTrainedConfig, teacher: PreTrainedConfig, folder: Pa
         raise InputError(
             "student and teacher are models of different kinds",
             where=folder,
-            given=f"student: {LAYOUT_NAMES[own]}, teacher: {LAYOUT_NAMES[other]}",
-            allowed=f"a student that is an {LAYOUT_NAMES[other]}",
+            given=f"student: {own.model_kind}, teacher: {other.model_kind}",
+            allowed=f"a student that is {a_model(other.model_kind)}",
             hint="choose another student.model.preset",
         )
 

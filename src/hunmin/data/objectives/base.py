@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from hunmin.core.errors import InputError
 from hunmin.data.batch import IGNORED_LABEL
+from hunmin.data.objectives.kinds import ModelKind
 from hunmin.data.objectives.ragged import Bools, Documents, Ragged, stack
 from hunmin.data.permutation import Int64s
 
@@ -26,6 +27,12 @@ class Layout(IntEnum):
     prefix, which may attend to itself in both directions, or nothing."""
     SEQUENCE = 2
     """An encoder reads the inputs, a decoder writes the targets."""
+
+    @property
+    def model_kind(self) -> ModelKind:
+        """What people call models of this layout."""
+        kinds: tuple[ModelKind, ...] = ("encoder", "decoder", "encoder-decoder")
+        return kinds[self]
 
 
 @dataclass(frozen=True, eq=False)

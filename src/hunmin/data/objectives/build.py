@@ -15,12 +15,12 @@ from hunmin.data.objectives.continuation import (
     PrefixLanguageModel,
 )
 from hunmin.data.objectives.denoising import TextInfilling
+from hunmin.data.objectives.kinds import OBJECTIVES_KEY
 from hunmin.data.objectives.masking import MaskedLanguageModel
 from hunmin.data.objectives.mixture import ObjectiveMixture
 from hunmin.data.objectives.ordering import SentenceDeshuffling, TokenDeshuffling
 from hunmin.data.objectives.spans import SpanFilling, span_counts
 from hunmin.data.objectives.spec import (
-    ALEXATM_MIXTURE,
     CausalSpec,
     ContinueSpec,
     DenoiseSpec,
@@ -33,52 +33,6 @@ from hunmin.data.objectives.spec import (
 )
 from hunmin.tokenizer.load import TextTokenizer
 from hunmin.tokenizer.reserved import CONTINUE_TOKEN, Purpose, language_token, sentinel_tokens
-
-_KEY = "data.objectives"
-_MODELS = {
-    Layout.ALIGNED: "an encoder",
-    Layout.NEXT_TOKEN: "a decoder",
-    Layout.SEQUENCE: "an encoder-decoder",
-}
-_KINDS = {
-    Layout.ALIGNED: ("masked",),
-    Layout.NEXT_TOKEN: ("causal", "prefix"),
-    Layout.SEQUENCE: ("denoise", "continue", "infill", "spans", "deshuffle", "prefix"),
-}
-_USUAL: dict[Layout, tuple[ObjectiveSpec, ...]] = {
-    Layout.ALIGNED: (MaskedSpec(),),
-    Layout.NEXT_TOKEN: (CausalSpec(),),
-    Layout.SEQUENCE: ALEXATM_MIXTURE,
-}
-
-
-def choose_objectives(
-    specs: Sequence[ObjectiveSpec] | None, layout: Layout
-) -> tuple[ObjectiveSpec, ...]:
-    """Return the objectives of a recipe, or the usual ones of the model.
-
-    Args:
-        specs: What the recipe says; None for nothing.
-        layout: What the model is.
-
-    Returns:
-        At least one, all of which the model can learn.
-
-    Raises:
-        InputError: A model of this kind cannot learn one of them.
-    """
-    chosen = tuple(specs) if specs else _USUAL[layout]
-    for number, spec in enumerate(chosen):
-        if spec.kind not in _KINDS[layout]:
-            models = [_MODELS[other] for other, kinds in _KINDS.items() if spec.kind in kinds]
-            raise InputError(
-                f"{_MODELS[layout]} cannot learn this objective",
-                where=f"{_KEY}.{number}.kind",
-                given=spec.kind,
-                allowed=", ".join(_KINDS[layout]),
-                hint=f"{spec.kind} is for {' and '.join(models)}; change objective or model",
-            )
-    return chosen
 
 
 def make_objective(
@@ -106,7 +60,9 @@ def make_objective(
         InputError: A document may have more spans than there are sentinels.
     """
     builder = _Builder(tokenizer, layout, context, seed)
-    objectives = [builder.make(spec, f"{_KEY}.{number}") for number, spec in enumerate(specs)]
+    objectives = [
+        builder.make(spec, f"{OBJECTIVES_KEY}.{number}") for number, spec in enumerate(specs)
+    ]
     return ObjectiveMixture(tuple(objectives), tuple(spec.weight for spec in specs), seed)
 
 
@@ -124,7 +80,7 @@ def find_language_ids(tokenizer: TextTokenizer, languages: Sequence[str]) -> lis
         VocabularyError: The tokenizer lacks some.
     """
     names = [language_token(language) for language in languages]
-    return _find(tokenizer, names, "languages", f"{_KEY}: language_tokens")
+    return _find(tokenizer, names, "languages", f"{OBJECTIVES_KEY}: language_tokens")
 
 
 @dataclass(frozen=True)

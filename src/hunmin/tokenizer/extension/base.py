@@ -10,7 +10,12 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from hunmin.core.errors import ArtifactKindError, CorruptArtifactError, MissingInputError, suggest
+from hunmin.core.errors import (
+    ArtifactKindError,
+    CorruptArtifactError,
+    MissingInputError,
+    suggest_folder,
+)
 from hunmin.tokenizer.alphabet import byte_to_character
 from hunmin.tokenizer.exact import CUTTER_FILE
 
@@ -158,9 +163,8 @@ def load_base(path: Path) -> BaseTokenizer:
         CorruptArtifactError: The file cannot be read.
     """
     if not path.is_dir():
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise MissingInputError(
-            f"there is no such folder.{suggest(path.name, siblings)}",
+            f"there is no such folder.{suggest_folder(path)}",
             where=path,
             hint="name a model or tokenizer folder in the Hugging Face layout",
         )
