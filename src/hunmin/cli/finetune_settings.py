@@ -130,10 +130,8 @@ def nlu_spec(
     Raises:
         RecipeError: A key or a value is none; the message says what is.
     """
-    from pydantic import ValidationError
-
     from hunmin.adapt.nlu.spec import NluSpec
-    from hunmin.core.errors import RecipeError
+    from hunmin.core.recipe import COMMAND_LINE, check_values
     from hunmin.core.yaml12 import parse_yaml
 
     given: dict[str, Any] = {"data": tuple(data), "teacher": teacher}
@@ -144,21 +142,4 @@ def nlu_spec(
         if not equals:
             raise click.UsageError(f"'{item}' is no KEY=VALUE, such as epochs=20")
         given[key], _ = parse_yaml(value, item)
-    try:
-        return NluSpec.model_validate(given)
-    except ValidationError as error:
-        raise RecipeError(
-            "; ".join(_explain(problem) for problem in error.errors()),
-            where="settings",
-            allowed=", ".join(NluSpec.model_fields),
-            hint="correct the setting",
-        ) from error
-
-
-def _explain(problem: Any) -> str:
-    from hunmin.adapt.nlu.spec import NluSpec
-    from hunmin.core.errors import suggest
-
-    key = ".".join(map(str, problem["loc"]))
-    near = suggest(key, NluSpec.model_fields) if key not in NluSpec.model_fields else ""
-    return f"{key}: {problem['msg']}.{near}" if key else str(problem["msg"])
+    return check_values(given, NluSpec, place=COMMAND_LINE, name="settings")

@@ -20,7 +20,7 @@ from hunmin.core.errors import (
     CorruptArtifactError,
     InputError,
     MissingInputError,
-    suggest,
+    suggest_folder,
 )
 from hunmin.core.hashing import sha256_file, stable_hash
 from hunmin.core.spec import Spec
@@ -258,9 +258,8 @@ def read_manifest(path: Path) -> Manifest:
         CorruptArtifactError: The manifest cannot be read.
     """
     if not path.exists():
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise MissingInputError(
-            f"there is no such artifact.{suggest(path.name, siblings)}",
+            f"there is no such artifact.{suggest_folder(path)}",
             where=path,
             hint="run the stage that makes it, or check the path",
         )

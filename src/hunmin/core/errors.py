@@ -153,3 +153,9 @@ def suggest(name: str, options: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the nearest option, or an empty string."""
     near = difflib.get_close_matches(str(name), [str(option) for option in options], n=1)
     return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def suggest_folder(path: Path) -> str:
+    """Return " Did you mean 'x'?" for the folder beside a missing one with the nearest name."""
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    return suggest(path.name, [entry.name for entry in beside if entry.is_dir()])

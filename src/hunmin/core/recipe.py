@@ -62,7 +62,8 @@ def load_recipe(
     for item in overrides:
         _apply_override(value, origins, item)
     value = _fill_default_blocks(value, spec_type)
-    return LoadedRecipe(_validate(value, origins, spec_type, path), origins, path)
+    spec = check_values(value, spec_type, place=Place(str(path)), origins=origins)
+    return LoadedRecipe(spec, origins, path)
 
 
 def _read_with_base(
@@ -185,18 +186,38 @@ def _default_kind(model: type[BaseModel]) -> dict[str, Any]:
     return {"kind": kinds[0]} if kinds else {}
 
 
-def _validate(
+def check_values(
     value: dict[str, Any],
-    origins: Mapping[KeyPath, Place],
     spec_type: type[SpecType],
-    path: Path,
+    *,
+    place: Place,
+    origins: Mapping[KeyPath, Place] | None = None,
+    name: str = "recipe",
 ) -> SpecType:
+    """Check values against a Spec.
+
+    Args:
+        value: The values by key.
+        spec_type: The Spec they must satisfy.
+        place: Where they were given.
+        origins: Where single ones were, if it is known.
+        name: What is wrong where no single key is.
+
+    Returns:
+        The Spec.
+
+    Raises:
+        RecipeError: Everything that is wrong, one `place: key: problem` a line.
+    """
     try:
         return spec_type.model_validate(value)
     except ValidationError as error:
-        lines = [
-            _problem_line(problem, value, origins, spec_type, path) for problem in _causes(error)
-        ]
+        lines = []
+        for problem in _causes(error):
+            key = _recipe_path(problem["loc"], value)
+            near = _nearest_place(key, origins or {}, place)
+            told = _explain(problem, key, value, spec_type)
+            lines.append(f"{near}: {'.'.join(map(str, key)) or name}: {told}")
         raise RecipeError("\n".join(dict.fromkeys(lines))) from error
 
 
@@ -212,19 +233,6 @@ def _causes(error: ValidationError) -> list[Any]:
             for other in problems
         )
     ]
-
-
-def _problem_line(
-    problem: Any,
-    value: dict[str, Any],
-    origins: Mapping[KeyPath, Place],
-    spec_type: type[BaseModel],
-    path: Path,
-) -> str:
-    key = _recipe_path(problem["loc"], value)
-    place = _nearest_place(key, origins, path)
-    name = ".".join(str(part) for part in key) or "recipe"
-    return f"{place}: {name}: {_explain(problem, key, value, spec_type)}"
 
 
 def _explain(problem: Any, key: KeyPath, value: dict[str, Any], spec_type: type[BaseModel]) -> str:
@@ -279,11 +287,11 @@ def _recipe_path(location: Iterable[str | int], value: Any) -> KeyPath:
     return tuple(path)
 
 
-def _nearest_place(key: KeyPath, origins: Mapping[KeyPath, Place], path: Path) -> Place:
+def _nearest_place(key: KeyPath, origins: Mapping[KeyPath, Place], place: Place) -> Place:
     for length in range(len(key), 0, -1):
         if key[:length] in origins:
             return origins[key[:length]]
-    return Place(str(path))
+    return place
 
 
 def _sibling_keys(spec_type: type[BaseModel], parent: KeyPath, value: Any) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hunmin.core.artifact import MANIFEST_NAME, read_manifest
-from hunmin.core.errors import ArtifactKindError, MissingInputError, suggest
+from hunmin.core.errors import ArtifactKindError, MissingInputError, suggest_folder
 from hunmin.models.devices import pick_device
 from hunmin.models.load import load_model
 from hunmin.serving.engine import Engine
@@ -27,9 +27,8 @@ def find_model_folder(path: Path) -> Path:
         ArtifactKindError: It holds no model; the message says what it holds.
     """
     if not path.exists():
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise MissingInputError(
-            f"there is no such folder.{suggest(path.name, siblings)}",
+            f"there is no such folder.{suggest_folder(path)}",
             where=path,
             allowed="a model folder, or a run folder such as runs/quickstart",
             hint="`hunmin runs list` shows what there is",

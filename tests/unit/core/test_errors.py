@@ -1,9 +1,11 @@
 """Errors say where, what was given, what is allowed and what to do next."""
 
+from pathlib import Path
+
 import pytest
 
 from hunmin.core import errors
-from hunmin.core.errors import HunminError, InputError, RecipeError, suggest
+from hunmin.core.errors import HunminError, InputError, RecipeError, suggest, suggest_folder
 
 ALL_ERRORS = [
     value
@@ -41,3 +43,11 @@ def test_the_tree_in_the_docstring_is_complete() -> None:
 def test_suggest() -> None:
     assert suggest("stepz", ["steps", "tokens"]) == " Did you mean 'steps'?"
     assert suggest("qqq", ["steps"]) == ""
+
+
+def test_only_folders_are_suggested_where_a_folder_is_wanted(tmp_path: Path) -> None:
+    (tmp_path / "o.txt").touch()
+    assert suggest_folder(tmp_path / "out") == ""
+    (tmp_path / "outs").mkdir()
+    assert suggest_folder(tmp_path / "out") == " Did you mean 'outs'?"
+    assert suggest_folder(tmp_path / "none" / "out") == ""

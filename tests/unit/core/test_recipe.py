@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field
 
 from hunmin.core.errors import MissingInputError, RecipeError
-from hunmin.core.recipe import load_recipe
+from hunmin.core.recipe import COMMAND_LINE, check_values, load_recipe
 from hunmin.core.spec import Spec
 
 
@@ -132,6 +132,15 @@ def test_wrong_kind_names_the_allowed_ones(write) -> None:
         RecipeError, match=r"'mouon' is not one of: adam, muon. Did you mean 'muon'"
     ):
         load_recipe(path, Toy)
+
+
+def test_values_without_a_file_are_checked_alike() -> None:
+    assert check_values({"steps": 3}, Train, place=COMMAND_LINE) == Train(steps=3)
+    with pytest.raises(RecipeError) as caught:
+        check_values({"stepz": 3, "steps": "many"}, Train, place=COMMAND_LINE)
+    first, second = sorted(str(caught.value).splitlines())
+    assert first.startswith("command line: steps: input should be a valid integer")
+    assert second == "command line: stepz: unknown key. Did you mean 'steps'?"
 
 
 def test_missing_recipe_suggests_a_near_one(write) -> None:
