@@ -18,7 +18,8 @@ from hunmin.core.units import format_count
 from hunmin.core.yaml12 import parse_yaml
 from hunmin.data.batch import IGNORED_LABEL
 from hunmin.data.objectives.base import Corrupted, Layout
-from hunmin.data.objectives.build import choose_objectives, find_language_ids, make_objective
+from hunmin.data.objectives.build import find_language_ids, make_objective
+from hunmin.data.objectives.kinds import choose_objectives
 from hunmin.data.objectives.ragged import Documents
 from hunmin.data.objectives.sentences import sentence_table
 from hunmin.data.objectives.spec import ObjectiveSpec
@@ -49,11 +50,7 @@ _BLOCK = re.compile(
     r"^```text\n# (encoder|decoder|encoder-decoder) (\{[^\n]*\})\n.*?^```", re.M | re.S
 )
 _TABLE = re.compile(r"(?<=<!-- presets -->\n).*?(?=<!-- end of presets -->)", re.S)
-_LAYOUTS = {
-    "encoder": Layout.ALIGNED,
-    "decoder": Layout.NEXT_TOKEN,
-    "encoder-decoder": Layout.SEQUENCE,
-}
+_LAYOUTS: dict[str, Layout] = {layout.model_kind: layout for layout in Layout}
 
 
 def rewritten(page: str) -> str:
@@ -88,7 +85,7 @@ def word_tokenizer() -> TextTokenizer:
 
 def example(spec: ObjectiveSpec, layout: Layout, tokenizer: TextTokenizer) -> list[str]:
     """Return what is read and what is said, for each language."""
-    choose_objectives((spec,), layout)
+    choose_objectives((spec,), layout.model_kind)
     objective = make_objective((spec,), tokenizer, layout, context=64, seed=0).objectives[0]
     result = objective(documents(spec, tokenizer), 0, DOCUMENT)
     lines: list[str] = []
