@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hunmin.cli.stdin import read_stdin_lines
+from hunmin.core.extras import require
 from hunmin.core.tables import align_columns
 
 if TYPE_CHECKING:
@@ -46,26 +47,41 @@ def command(
     """Say what the NLU model in MODEL_FOLDER understands of TEXT: its intent and slots.
 
     MODEL_FOLDER is an exported model, a trained one, or a run with one. `-` takes each line of
-    stdin as a text.
+    stdin as a text. A model that writes its labels as text (style=text) knows one intent, and
+    sometimes writes what is no parse: then "intent" is null in JSON.
 
     \b
     hunmin ask runs/assistant "거실 불 켜줘" --locale ko
     hunmin ask runs/assistant/export - --json < utterances.txt
     """
-    from hunmin.serving.nlu.folder import open_parser
     from hunmin.serving.nlu.records import parse_record
 
     read = list(_read(texts))
     if not read:
         raise click.UsageError("TEXT is -, and stdin has no line")
-    parser = open_parser(model_folder, precision="int8" if precision == "int8" else "float32")
-    # One by one: what a text means must not hang on the texts beside it, see NluEngine.
-    parses = parser.parse(read, locale, batch_size=1, num_best=num_best)
+    parses = _parse(model_folder, read, locale, num_best, precision)
     for number, (text, parse) in enumerate(zip(read, parses, strict=True)):
         if as_json:
             click.echo(json.dumps(parse_record(number, text, parse), ensure_ascii=False))
         else:
             click.echo(("\n" if number else "") + "\n".join(_lines(text, parse)))
+
+
+def _parse(
+    folder: Path, texts: Sequence[str], locale: str, num_best: int, precision: str
+) -> Sequence[Parse | None]:
+    """Ask the model one text after the other: its meaning must not hang on those beside it."""
+    from hunmin.serving.nlu.folder import is_text_model, open_parser
+
+    if not is_text_model(folder):
+        parser = open_parser(folder, precision="int8" if precision == "int8" else "float32")
+        return parser.parse(texts, locale, batch_size=1, num_best=num_best)
+    for package in ("torch", "transformers"):
+        require(package, extra="train")
+    from hunmin.adapt.nlu.text_model import load_text_model
+
+    model = load_text_model(folder)
+    return [parse for text in texts for parse in model.parse([text], locale)]
 
 
 def _read(texts: Sequence[str]) -> Iterator[str]:
@@ -76,8 +92,12 @@ def _read(texts: Sequence[str]) -> Iterator[str]:
             yield text
 
 
-def _lines(text: str, parse: Parse) -> Iterator[str]:
+def _lines(text: str, parse: Parse | None) -> Iterator[str]:
     """Yield the text with its slots, the intents, and the slots with their places."""
+    if parse is None:
+        yield text
+        yield "  no parse: the model did not write a label it knows for each word, and an intent"
+        return
     colors = _colors(parse)
     yield _mark(text, parse, colors)
     for number, (name, score) in enumerate(parse.n_best):

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.support.tiny_models import save_folder, tiny_gpt2
 from tests.support.tiny_nlu import save_tiny_nlu
 
 from hunmin.adapt.nlu.model import load_nlu_model
 from hunmin.cli.ask import command
 from hunmin.cli.serve_models import ServeRequest
+from hunmin.core.artifact import write_artifact
+from hunmin.core.errors import ArtifactKindError
 
 SETTINGS = {"api_key": None, "num_rows": 1, "max_waiting": 1, "num_workers": 1}
 
@@ -55,6 +58,15 @@ def test_a_text_that_is_too_long_says_how_far_it_was_read(model: Path) -> None:
 def test_no_text_is_an_error(model: Path) -> None:
     assert "stdin has no line" in ask(model, "-").output
     assert ask(model).exit_code == 2
+
+
+def test_a_model_that_writes_labels_is_not_served(tmp_path: Path) -> None:
+    with write_artifact(tmp_path / "text", "nlu-text-model"):
+        pass
+    language_model = save_folder(tiny_gpt2(1200), tmp_path / "lm")
+    for model, nlu in ((tmp_path / "text", None), (language_model, tmp_path / "text")):
+        with pytest.raises(ArtifactKindError, match=r"(?s)writes its labels as text.*hunmin ask "):
+            ServeRequest.of(model, nlu, name=None, **SETTINGS)
 
 
 def test_serve_knows_an_nlu_model_by_its_folder(model: Path) -> None:

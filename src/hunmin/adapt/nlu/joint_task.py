@@ -123,6 +123,12 @@ class JointTask:
         texts = [made.utt for made in utterances]
         return list(self.model().parse(texts, [made.locale for made in utterances]))
 
+    def count_truncated(
+        self, utterances: Sequence[Utterance], parses: Sequence[Parse | None]
+    ) -> int:
+        """Return how many utterances were read only in part, as their parses say."""
+        return sum(one is not None and one.truncated_at is not None for one in parses)
+
     def predict(self, utterances: Sequence[Utterance]) -> list[Prediction]:
         """Return predictions in words."""
         return predictions_of(utterances, self.parse(utterances))

@@ -184,14 +184,19 @@ def model_card(report: NluReport, folder: str) -> str:
 
 
 def _use(report: NluReport, folder: str) -> list[str]:
-    if report.settings.get("style") != "text":
-        return ["```bash", f'hunmin ask {folder} "…"', "```"]
+    ask = ["```bash", f'hunmin ask {folder} "…"', "```"]
+    if not _is_text(report):
+        return ask
     return [
+        *ask,
+        "",
         "```python",
         "from pathlib import Path",
         "from hunmin.adapt.nlu.text_model import load_text_model",
         f'load_text_model(Path("{folder}")).parse(["…"])',
         "```",
+        "",
+        "It writes its labels as text, and is neither exported to ONNX nor served.",
     ]
 
 
@@ -267,15 +272,31 @@ def _provenance(report: NluReport) -> list[str]:
         f"- Tested on the partition `{report.test_partition}`; predictions lie in `predictions/`, "
         "the scores can be computed from them again.",
         f"- Parameters: {counts}.",
+        *(_lost_by_text(report) if _is_text(report) else _lost_by_heads(report)),
+        f"- {format_duration(report.seconds)} of training.",
+    ]
+
+
+def _is_text(report: NluReport) -> bool:
+    return report.settings.get("style") == "text"
+
+
+def _lost_by_heads(report: NluReport) -> list[str]:
+    training = report.training
+    return [
         f"- Left out of training, as two slots would share a tag: "
         f"{training.get('left_out_two_slots_on_one_tag', 0):,}. Slots whose exact characters no "
         f"tag can say: {training.get('slots_not_exact', 0):,} of {training.get('slots', 0):,}. "
         f"Read in part: {training.get('truncated', 0):,} in training, "
-        f"{report.num_truncated:,} in the test.",
-        *(
-            [f"- Outputs that were no parse, counted as wrong: {report.num_malformed:,}."]
-            if report.settings.get("style") == "text"
-            else []
-        ),
-        f"- {format_duration(report.seconds)} of training.",
+        f"{report.num_truncated:,} in the test."
+    ]
+
+
+def _lost_by_text(report: NluReport) -> list[str]:
+    return [
+        "- Left out of training, as they do not fit the model with their labels: "
+        f"{report.training.get('left_out_too_long', 0):,}. Tested utterances that were read only "
+        f"in part: {report.num_truncated:,}.",
+        "- Outputs that were no parse, also where there was no room for all labels, counted as "
+        f"wrong: {report.num_malformed:,}.",
     ]

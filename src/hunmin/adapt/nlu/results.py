@@ -43,6 +43,11 @@ class ParsingTask(Task, Protocol):
     def parse(self, utterances: Sequence[Utterance]) -> list[Parse | None]:
         """Parse utterances; labels are not looked at."""
 
+    def count_truncated(
+        self, utterances: Sequence[Utterance], parses: Sequence[Parse | None]
+    ) -> int:
+        """Return how many utterances were read only in part."""
+
 
 @dataclass(frozen=True)
 class Results:
@@ -146,7 +151,8 @@ def fit_and_test(
     fit = Fit(spec, task, folder, run_identity(spec, body, data), device)
     state = fit.run()
     parses = task.parse(data.test)
-    report = make_report(spec, data, parses, state, counts, parameters)
+    num_truncated = task.count_truncated(data.test, parses)
+    report = make_report(spec, data, parses, num_truncated, state, counts, parameters)
     return Results(data, parses, report, fit)
 
 
@@ -187,6 +193,7 @@ def make_report(
     spec: NluSpec,
     data: DataSet,
     parses: Sequence[Parse | None],
+    num_truncated: int,
     state: FitState,
     training: Mapping[str, int],
     parameters: Mapping[str, int],
@@ -197,6 +204,7 @@ def make_report(
         spec: Settings.
         data: Utterances.
         parses: One for each of `data.test`; None for an output that is none.
+        num_truncated: Utterances of `data.test` that were read only in part.
         state: The end of training.
         training: Counts of what was learnt.
         parameters: Parameters by part.
@@ -214,7 +222,7 @@ def make_report(
             "test_partition": spec.test_partition,
             "num_unknown_intents": sum(made.intent not in known for made in data.test),
             "num_malformed": sum(parse is None for parse in parses),
-            "num_truncated": sum(p is not None and p.truncated_at is not None for p in parses),
+            "num_truncated": num_truncated,
             "training": dict(training),
             "parameters": dict(parameters),
             "settings": spec.identity(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ from hunmin.adapt.nlu.body import context_of
 from hunmin.adapt.nlu.decode import Parse
 from hunmin.adapt.nlu.encode import open_tokenizer
 from hunmin.adapt.nlu.text_labels import TextConfig, prompt_of, read_output, read_text_config
+from hunmin.adapt.nlu.text_prompts import Prompt, fit_prompt
 from hunmin.core.artifact import load_artifact
 from hunmin.data.objectives.base import Layout
 from hunmin.models.architecture import language_model_class, layout_of
 from hunmin.models.quiet import without_progress_bars
+from hunmin.text.languages import normalize_tag
 
 TEXT_MODEL_KIND = "nlu-text-model"
 _SEPARATOR = "\n"
@@ -41,23 +43,33 @@ class TextModel:
     config: TextConfig
     tokenizer: Tokenizer
 
+    def __post_init__(self) -> None:
+        """Forget how the body generated, often by sampling: every call says all there is to say."""
+        self.network.generation_config = GenerationConfig()
+
     @property
     def is_sequence(self) -> bool:
         """Whether it is an encoder–decoder."""
         return layout_of(self.network.config) is Layout.SEQUENCE
 
-    def prompts(self, texts: Sequence[str], locales: Sequence[str]) -> list[list[int]]:
-        """Return the ids of prompts, at most `max_tokens` each."""
+    def prompts(self, texts: Sequence[str], locales: Sequence[str]) -> list[Prompt]:
+        """Return what is asked about texts, at most `max_tokens` each."""
         config = self.config
+        end = "" if self.is_sequence else _SEPARATOR
         asked = [
-            prompt_of(text, locale, config.text_form)
+            prompt_of(text, locale, config.text_form) + end
             for text, locale in zip(texts, locales, strict=True)
         ]
-        end = "" if self.is_sequence else _SEPARATOR
-        rows = [self.tokenizer.encode(one + end, add_special_tokens=False).ids for one in asked]
         room = config.max_tokens - len(config.prefix_ids) - len(config.suffix_ids)
         suffix = config.suffix_ids if self.is_sequence else ()
-        return [[*config.prefix_ids, *row[:room], *suffix] for row in rows]
+        found = self.tokenizer.encode_batch(asked, add_special_tokens=False)
+        fitting = [
+            fit_prompt(encoded, text, locale, room)
+            for encoded, text, locale in zip(found, texts, locales, strict=True)
+        ]
+        return [
+            Prompt((*config.prefix_ids, *one.ids, *suffix), one.truncated_at) for one in fitting
+        ]
 
     def parse(self, texts: Sequence[str], locales: Sequence[str] | str = "") -> list[Parse | None]:
         """Find intent and slots of texts.
@@ -70,19 +82,23 @@ class TextModel:
             One parse for each; None where the output is none.
 
         Raises:
-            InputError: A text is empty.
+            InputError: A text is empty, or a locale is no language tag.
         """
         if isinstance(locales, str):
             locales = [locales] * len(texts)
+        for locale in set(locales) - {""}:
+            normalize_tag(locale)
         prompts = self.prompts(texts, locales)
         parses: list[Parse | None] = [None] * len(texts)
-        order = sorted(range(len(texts)), key=lambda row: -len(prompts[row]))
+        order = sorted(range(len(texts)), key=lambda row: -len(prompts[row].ids))
         for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
             most = max(len(texts[row].split()) if locales[row] else len(texts[row]) for row in rows)
-            written = self._write([prompts[row] for row in rows], self._room(most))
+            written = self._write([prompts[row].ids for row in rows], self._room(most))
             for row, (output, score) in zip(rows, written, strict=True):
-                parses[row] = read_output(output, texts[row], locales[row], self.config, score)
+                cut = prompts[row].truncated_at
+                parse = read_output(output, texts[row][:cut], locales[row], self.config, score)
+                parses[row] = None if parse is None else replace(parse, truncated_at=cut)
         return parses
 
     def _room(self, num_words: int) -> int:

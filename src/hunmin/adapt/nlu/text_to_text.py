@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
@@ -30,13 +31,16 @@ from hunmin.adapt.nlu.text_model import TEXT_MODEL_KIND, TextModel, pad_rows
 from hunmin.adapt.nlu.utterances import Utterance
 from hunmin.core.artifact import Artifact, check_output, load_artifact, write_artifact
 from hunmin.core.atomic import explain_disk_full
-from hunmin.core.errors import InputError
+from hunmin.core.errors import EmptyCorpusError, InputError
+from hunmin.core.logs import get_logger
 from hunmin.data.objectives.base import Layout
 from hunmin.models.architecture import layout_of
 from hunmin.models.load import load_unchanged
 from hunmin.models.quiet import without_progress_bars
 from hunmin.tokenizer.extend import known_inputs
 from hunmin.tokenizer.load import copy_tokenizer
+
+logger = get_logger(__name__)
 
 
 class TextTask:
@@ -46,6 +50,9 @@ class TextTask:
         model: The model.
         train: What is learnt.
         dev: What chooses the epoch.
+
+    Raises:
+        EmptyCorpusError: No training utterance fits the model with its labels.
     """
 
     def __init__(
@@ -53,24 +60,43 @@ class TextTask:
     ) -> None:
         self.model = model
         self.dev = dev
-        self._prompts = model.prompts([m.utt for m in train], [m.locale for m in train])
+        prompts = model.prompts([m.utt for m in train], [m.locale for m in train])
         encoded = model.tokenizer.encode_batch(
             [target_of(made) for made in train], add_special_tokens=False
         )
-        self._targets = [[*one.ids, model.config.end_id] for one in encoded]
-        self._check_room()
+        self._prompts = [one.ids for one in prompts]
+        self._targets = [(*one.ids, model.config.end_id) for one in encoded]
+        self._num_left_out = 0
+        self._leave_out_long(np.array([one.truncated_at is not None for one in prompts]))
 
-    def _check_room(self) -> None:
+    def _leave_out_long(self, is_cut: npt.NDArray[np.bool_]) -> None:
+        """Keep what fits: of a part of an utterance nobody knows the labels of the whole."""
         limit = context_of(self.model.network)
-        needed = int(self.lengths.max())
-        if limit is not None and needed > limit:
-            raise InputError(
-                "an utterance with its labels does not fit the model",
+        is_long = is_cut if limit is None else is_cut | (self.lengths > limit)
+        kept = np.flatnonzero(~is_long).tolist()
+        if not kept:
+            raise EmptyCorpusError(
+                "no training utterance fits the model with its labels",
                 where="nlu.style",
-                given=f"{needed} tokens",
-                allowed=f"up to {limit}",
-                hint="leave long utterances out, or use style: heads",
+                given=f"{self.lengths.min()} tokens in the shortest",
+                allowed=f"prompts up to {self.model.config.max_tokens} tokens (nlu.max_tokens)"
+                + (f", up to {limit} with labels" if limit is not None else ""),
+                hint="take a model with more positions, or style=heads (nlu.style: heads)",
             )
+        self._prompts = [self._prompts[row] for row in kept]
+        self._targets = [self._targets[row] for row in kept]
+        self._num_left_out = int(is_long.sum())
+        if self._num_left_out:
+            logger.warning(
+                "%d of %d training utterances are left out: they do not fit the model with their "
+                "labels",
+                self._num_left_out,
+                len(is_long),
+            )
+
+    def counts(self) -> dict[str, int]:
+        """Return for reports how many utterances are learnt and left out."""
+        return {"utterances": len(self._prompts), "left_out_too_long": self._num_left_out}
 
     @property
     def network(self) -> nn.Module:
@@ -105,13 +131,15 @@ class TextTask:
             return self._sequence_loss(prompts, targets)
         whole = [prompt + target for prompt, target in zip(prompts, targets, strict=True)]
         wanted = [
-            [IGNORED] * (len(prompt) - 1) + target
+            (IGNORED,) * (len(prompt) - 1) + target
             for prompt, target in zip(prompts, targets, strict=True)
         ]
         ids, mask = pad_rows([row[:-1] for row in whole], self.model.config.pad_id)
         return self._cross_entropy(wanted, input_ids=ids, attention_mask=mask)
 
-    def _sequence_loss(self, prompts: list[list[int]], targets: list[list[int]]) -> Tensor:
+    def _sequence_loss(
+        self, prompts: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
+    ) -> Tensor:
         config = self.model.config
         ids, mask = pad_rows(prompts, config.pad_id)
         said, _ = pad_rows([[config.start_id, *row[:-1]] for row in targets], config.pad_id)
@@ -119,7 +147,7 @@ class TextTask:
             targets, input_ids=ids, attention_mask=mask, decoder_input_ids=said
         )
 
-    def _cross_entropy(self, wanted: list[list[int]], **inputs: Tensor) -> Tensor:
+    def _cross_entropy(self, wanted: Sequence[Sequence[int]], **inputs: Tensor) -> Tensor:
         device = self.model.network.device
         there = {name: tensor.to(device) for name, tensor in inputs.items()}
         logits = self.model.network(**there, use_cache=False).logits.float().flatten(0, 1)
@@ -134,6 +162,14 @@ class TextTask:
         """Parse utterances; labels are not looked at."""
         texts = [made.utt for made in utterances]
         return self.model.parse(texts, [made.locale for made in utterances])
+
+    def count_truncated(
+        self, utterances: Sequence[Utterance], parses: Sequence[Parse | None]
+    ) -> int:
+        """Return how many utterances are read only in part, those without a parse too."""
+        texts = [made.utt for made in utterances]
+        prompts = self.model.prompts(texts, [made.locale for made in utterances])
+        return sum(one.truncated_at is not None for one in prompts)
 
 
 def finetune_text(
@@ -171,14 +207,15 @@ def finetune_text(
     check_output(output, TEXT_MODEL_KIND, inputs)
     data = read_data(spec)
     model = _build_model(spec, body, data, place)
+    task = TextTask(model, data.train, data.dev)
     results = fit_and_test(
         spec,
-        TextTask(model, data.train, data.dev),
+        task,
         data,
         body,
         folder,
         place,
-        counts={"utterances": len(data.train)},
+        counts=task.counts(),
         parameters=count_parameters(model.network, model.network),
     )
     with write_artifact(output, TEXT_MODEL_KIND, recipe=recipe, inputs=inputs) as draft:

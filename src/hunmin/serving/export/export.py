@@ -33,6 +33,7 @@ from hunmin.serving.export.report import ExportReport, NetworkFacts
 from hunmin.serving.export.spec import ExportSpec
 from hunmin.serving.export.utterances import read_utterances
 from hunmin.serving.nlu.engine import BATCH_SIZE, FILES, ONNX_KIND
+from hunmin.serving.nlu.folder import refuse_text_model
 from hunmin.serving.nlu.network import Network, OnnxNetwork
 from hunmin.tokenizer.load import copy_tokenizer
 
@@ -62,6 +63,7 @@ def export_onnx(
     """
     for package in ("onnx", "onnxruntime", "onnxscript"):
         require(package, extra="export")
+    refuse_text_model(model, "is not exported to ONNX")
     trained = load_artifact(model, MODEL_KIND)
     check_output(output, ONNX_KIND, [trained])
     utterances = read_utterances(spec, data)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from hunmin.core.artifact import MANIFEST_NAME, read_manifest
-from hunmin.core.errors import ArtifactKindError, MissingInputError, suggest
+from hunmin.core.errors import ArtifactKindError, MissingInputError, suggest_folder
 from hunmin.core.extras import require
 from hunmin.serving.nlu.engine import ONNX_KIND, NluEngine, Parser, Precision
 
 MODEL_KIND = "nlu-model"
+TEXT_KIND = "nlu-text-model"
 # Where the stages of a recipe put them, the fastest first.
 STAGES = ("export", "nlu")
 
@@ -22,13 +23,43 @@ def find_nlu_folder(path: Path) -> Path | None:
 
     Returns:
         The folder; None if the path holds no NLU model.
+
+    Raises:
+        ArtifactKindError: The path is a model that writes labels as text.
     """
+    refuse_text_model(path, "is not served")
     for folder in (path, *(path / stage for stage in STAGES)):
         if (folder / MANIFEST_NAME).is_file():
             kind = read_manifest(folder).kind
             if kind in (ONNX_KIND, MODEL_KIND):
                 return folder
     return None
+
+
+def is_text_model(path: Path) -> bool:
+    """Tell whether a path is a model that writes labels as text, which `hunmin ask` alone asks."""
+    return (path / MANIFEST_NAME).is_file() and read_manifest(path).kind == TEXT_KIND
+
+
+def refuse_text_model(path: Path, problem: str) -> None:
+    """Say of a model that writes labels as text what it is, and what can be done with it.
+
+    Args:
+        path: Folder of any model, or none.
+        problem: What is not done with it, such as "is not served".
+
+    Raises:
+        ArtifactKindError: It is such a model.
+    """
+    if is_text_model(path):
+        raise ArtifactKindError(
+            f"this NLU model writes its labels as text, and such a model {problem}",
+            where=path,
+            given=f"a {TEXT_KIND} artifact, trained with style=text",
+            allowed="a model with heads (nlu-model), or its export (nlu-onnx)",
+            hint=f"ask this one with `hunmin ask {path} TEXT`, or train heads: `hunmin finetune "
+            "nlu` with style=heads and without a preset mt5-text-…",
+        )
 
 
 def need_nlu_folder(path: Path) -> Path:
@@ -48,9 +79,8 @@ def need_nlu_folder(path: Path) -> Path:
     if found is not None:
         return found
     if not path.exists():
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise MissingInputError(
-            f"there is no such folder.{suggest(path.name, siblings)}",
+            f"there is no such folder.{suggest_folder(path)}",
             where=path,
             hint="`hunmin runs list` shows what there is",
         )

@@ -19,7 +19,7 @@ from tests.unit.serving.conftest import Exported
 from hunmin.adapt.nlu.decode import read_transitions
 from hunmin.adapt.nlu.model import load_nlu_model
 from hunmin.cli.export import command
-from hunmin.core.artifact import load_artifact
+from hunmin.core.artifact import load_artifact, write_artifact
 from hunmin.core.errors import ArtifactKindError, InputError
 from hunmin.serving.errors import AccuracyLossError
 from hunmin.serving.export import export
@@ -180,6 +180,10 @@ def test_the_float32_network_can_be_left_out(exported: Exported, tmp_path: Path)
 def test_what_cannot_be_exported_or_compared_is_named(exported: Exported, tmp_path: Path) -> None:
     with pytest.raises(ArtifactKindError, match="a nlu-model artifact is needed"):
         export_onnx(ExportSpec(), exported.folder, tmp_path / "out", data=[exported.data])
+    with write_artifact(tmp_path / "text", "nlu-text-model"):
+        pass
+    with pytest.raises(ArtifactKindError, match=r"writes its labels as text.* not exported"):
+        export_onnx(ExportSpec(), tmp_path / "text", tmp_path / "out", data=[exported.data])
     for spec, data, problem in [
         (ExportSpec(partition="dve"), [exported.data], "Did you mean 'dev'"),
         (ExportSpec(locales=("ko-KR",)), [exported.data], "no data for the locale 'ko-KR'"),

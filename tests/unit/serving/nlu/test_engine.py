@@ -141,6 +141,9 @@ def test_models_are_found_by_their_folder_and_by_their_run(exported: Exported) -
         need_nlu_folder(exported.data)
     with pytest.raises(MissingInputError, match="Did you mean 'export'"):
         need_nlu_folder(run / "exprt")
+    with pytest.raises(MissingInputError) as caught:
+        need_nlu_folder(exported.folder / "model.onn")
+    assert "Did you mean" not in str(caught.value), "a file is no folder"
 
 
 def test_a_network_that_was_left_out_is_named(exported: Exported, tmp_path: Path) -> None:
