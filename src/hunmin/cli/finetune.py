@@ -16,10 +16,12 @@ def command() -> None:
 
     \b
     hunmin samples --languages en,ko,de --out samples        labelled utterances to try it with
-    hunmin finetune nlu runs/student/model --data samples/massive --train en --out nlu
-    hunmin finetune score nlu/predictions --data samples/massive
+    hunmin finetune nlu BODY --data samples/massive --train en --out nlu test_partition=dev
+    hunmin finetune score nlu/predictions --data samples/massive --partition dev
     hunmin finetune search BODY --data FOLDER --out search   better settings, by trying
-    hunmin finetune data xsid ../xsid --out xsid             read another data set
+    hunmin finetune data xsid ../xsid --out xsid --skip-malformed   read another data set
+
+    The samples have no test partition, hence dev here; other data sets do without these words.
     """
 
 

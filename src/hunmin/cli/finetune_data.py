@@ -32,12 +32,14 @@ def command(
 
     \b
     hunmin finetune data xsid xSID-0.4 --out xsid --skip-malformed
-    hunmin finetune data nlupp nlupp/banking.jsonl --fold 3 --out banking
+    hunmin finetune data slurp slurp/dataset/slurp --out slurp --skip-malformed
+    hunmin finetune data nlupp nlupp --fold 3 --out nlupp --skip-malformed
     hunmin finetune nlu BODY --data xsid --train en --out nlu
 
     xsid reads LOCALE.PART.conll and LOCALE.train….jsonl (tokens, slots, intent), slurp reads
-    PART.jsonl, nlupp reads DOMAIN.jsonl or DOMAIN/foldN.json, all of FOLDER or, as here, one file;
-    packed files (.gz, .zst) too. Prints the folder.
+    PART.jsonl, nlupp reads DOMAIN.jsonl or DOMAIN/foldN.json, all of FOLDER or, if that is a file,
+    it alone; packed files (.gz, .zst) too. All of these sets, as published, have a few malformed
+    records, which stop the command without --skip-malformed. Prints the folder.
 
     In nlupp an utterance has several intents, and a model here says one. Its intents become one
     label, by name with + between (`booking+change`; `none` without any), so that intent accuracy

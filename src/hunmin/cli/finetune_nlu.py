@@ -38,12 +38,13 @@ def command(
     """Train heads for intents and slots on the model in folder BODY, and test them.
 
     \b
-    hunmin finetune nlu runs/student/model --data samples/massive --train en --out nlu
+    hunmin finetune nlu BODY --data samples/massive --train en --out nlu test_partition=dev
     hunmin finetune nlu xlmr/ --data massive --train en-US --preset xlmr-zero-shot --out x
     hunmin finetune nlu BODY --data massive --out all epochs=20 learning_rate=5e-4 crf=true
 
     BODY is an encoder, encoder-decoder (its encoder is used) or decoder (with pooling=last) in the
     Hugging Face layout. KEY=VALUE changes a setting of the preset, as in section `nlu` of a recipe.
+    The samples of `hunmin samples` have no test partition, hence test_partition=dev.
     Locales that --train leaves out are tested zero-shot. The epoch is chosen on the dev partition
     of the locales that are trained on, so that no label of another language has a say. Ctrl-C keeps
     the last finished epoch; the same command goes on.

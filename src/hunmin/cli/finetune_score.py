@@ -27,7 +27,7 @@ def command(predictions: Path, data: Path, partition: str, as_json: bool) -> Non
     """Score the LOCALE.jsonl files of folder PREDICTIONS against labelled utterances.
 
     \b
-    hunmin finetune score nlu/predictions --data samples/massive
+    hunmin finetune score nlu/predictions --data samples/massive --partition dev
     hunmin finetune score other-system/predictions --data massive --json
 
     A line of a file: {"id": "7", "locale": "ko-KR", "intent": "…", "slots": [{"type": "…",

@@ -26,8 +26,8 @@ def command(arguments: TrainingArguments, trials: int, out: Path, as_json: bool)
     """Search learning rate, decay, dropout, slot weight, pooling and depth of the heads.
 
     \b
-    hunmin finetune search BODY --data samples/massive --train en --out search > best.txt
-    hunmin finetune nlu BODY --data samples/massive --train en --out nlu $(cat best.txt)
+    hunmin finetune search BODY --data massive --train en-US --out search > best.txt
+    hunmin finetune nlu BODY --data massive --train en-US --out nlu $(cat best.txt)
 
     The search looks around the settings of --preset and KEY=VALUE. Trials are judged on the dev
     partition of the training locales; the test has no say. Prints KEY=VALUE words that `hunmin

@@ -1,6 +1,8 @@
 """`hunmin finetune`: teaches its use, prints folders or JSON, names what is wrong."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -42,9 +44,28 @@ def test_a_model_is_trained_and_its_predictions_scored(
     assert mean["exact_match"]["value"] == facts["exact_match"]
 
 
+def test_examples_of_the_help_work_with_samples_as_they_stand(
+    body_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`hunmin samples` writes partitions train and dev, but no test."""
+    samples = [one for name in ("en", "ko") for one in labelled(name) if one.partition != "test"]
+    write_folder(tmp_path / "samples/massive", samples)
+    monkeypatch.chdir(tmp_path)
+    pages = [run("--help"), run("nlu", "--help"), run("score", "--help"), run("search", "--help")]
+    shown = {line.strip() for page in pages for line in page.output.splitlines()}
+    examples = sorted(line for line in shown if re.match("hunmin finetune .*samples/massive", line))
+    assert [line.split()[2] for line in examples] == ["nlu", "score"]
+    quick = ("epochs=1", "batch_size=8", "threads=1", "precision=fp32")
+    nlu, score = [shlex.split(line.replace("BODY", str(body_folder)))[2:] for line in examples]
+    assert run(*nlu, *quick).exit_code == 0
+    assert "exact match" in run(*score).output
+    assert not (tmp_path / "nlu-run").exists(), "the model has its metrics"
+    assert (tmp_path / "nlu/metrics.jsonl").is_file()
+
+
 def test_settings_that_are_none_are_named(data: Path, tmp_path: Path) -> None:
     start = ("nlu", tmp_path, "--data", data, "--out", tmp_path / "nlu")
-    with pytest.raises(RecipeError, match="Did you mean 'epochs'"):
+    with pytest.raises(RecipeError, match=r"epoch: unknown key\. Did you mean 'epochs'"):
         run(*start, "epoch=3")
     with pytest.raises(RecipeError, match="Did you mean 'xlmr-full'"):
         run(*start, "--preset", "xlmr-ful")
@@ -61,6 +82,8 @@ def test_another_data_set_becomes_a_folder(tmp_path: Path) -> None:
     assert facts["utterances"] == {"en train": 1}
     assert facts["left_out"] == 1
     assert (tmp_path / "out/en.jsonl").is_file()
+    with pytest.raises(InputError, match="leave all such records out with --skip-malformed"):
+        run("data", "xsid", tmp_path, "--out", tmp_path / "out")
 
 
 def test_several_intents_become_one_label_and_what_that_costs_is_said(
@@ -89,3 +112,6 @@ def test_several_intents_become_one_label_and_what_that_costs_is_said(
 def test_help_teaches() -> None:
     assert "hunmin finetune nlu" in run("--help").output
     assert "no label of another language" in " ".join(run("nlu", "--help").output.split())
+    lines = run("data", "--help").output.splitlines()
+    for form in ("xsid", "slurp", "nlupp"):
+        assert any(f"finetune data {form}" in x and "--skip-malformed" in x for x in lines), form

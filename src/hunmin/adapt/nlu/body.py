@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -167,27 +168,41 @@ def with_dropout(
     if hidden is None and attention is None:
         return body
     config = copy.deepcopy(body.config)
-    if hidden is not None:
-        _set_rates(config, (*_HIDDEN_DROPOUT, *_EMBEDDING_DROPOUT), hidden)
-    if attention is not None:
-        _set_rates(config, _ATTENTION_DROPOUT, attention)
+    wanted = {
+        "hidden_dropout": ((*_HIDDEN_DROPOUT, *_EMBEDDING_DROPOUT), hidden),
+        "attention_dropout": (_ATTENTION_DROPOUT, attention),
+    }
+    unknown = [
+        key
+        for key, (names, rate) in wanted.items()
+        if rate is not None and not _set_rates(config, names, rate)
+    ]
+    if unknown:
+        raise _without_dropout(config, unknown)
     made = _build(type(body), config)
     made.load_state_dict(body.state_dict())
     return made
 
 
-def _set_rates(config: PreTrainedConfig, names: tuple[str, ...], rate: float) -> None:
+def _set_rates(config: PreTrainedConfig, names: tuple[str, ...], rate: float) -> bool:
+    """Set all rates of a kind that an architecture has; tell whether it has any."""
     present = [name for name in names if isinstance(getattr(config, name, None), float | int)]
-    # T5 has one rate for both.
-    if not present and not isinstance(getattr(config, "dropout_rate", None), float):
-        raise ArtifactMismatchError(
-            "this architecture has no dropout of this kind",
-            given=config.model_type,
-            allowed=f"a configuration with one of {', '.join(names)}",
-            hint="set nlu.hidden_dropout and nlu.attention_dropout to null, or take another body",
-        )
     for name in present:
         setattr(config, name, rate)
+    # T5 has one rate for both.
+    return bool(present) or isinstance(getattr(config, "dropout_rate", None), float)
+
+
+def _without_dropout(config: PreTrainedConfig, keys: Sequence[str]) -> ArtifactMismatchError:
+    typed = " ".join(f"{key}=null" for key in keys)
+    recipe = ", ".join(f"nlu.{key}: null" for key in keys)
+    return ArtifactMismatchError(
+        "this architecture has no dropout of this kind",
+        where=", ".join(f"nlu.{key}" for key in keys),
+        given=config.model_type,
+        allowed="null",
+        hint=f"add {typed} to the command ({recipe} in a recipe), or take another body",
+    )
 
 
 def _build(model_class: type[PreTrainedModel], config: PreTrainedConfig) -> PreTrainedModel:

@@ -17,6 +17,14 @@ from hunmin.core.logs import get_logger
 
 logger = get_logger(__name__)
 
+_NO_LOCALE = "no locale"
+_WAYS_OUT = {
+    "train_locales": "name locales that have some with --train (nlu.train_locales)",
+    "selection_locales": "name locales that have some, and shall choose the epoch, with --select "
+    "(nlu.selection_locales)",
+    "test_locales": "test another partition with test_partition={other} (nlu.test_partition)",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
@@ -106,7 +114,7 @@ def _select(
         present += [locale] if rows else []
     if not chosen:
         every = [made for rows in found.values() for made in rows]
-        raise _without_partition("no locale", every, partition, key)
+        raise _without_partition(_NO_LOCALE, every, partition, key)
     return chosen, tuple(present)
 
 
@@ -135,12 +143,14 @@ def _draw(rows: list[Utterance], most: int | None, seed: int) -> list[Utterance]
 def _without_partition(
     locale: str, rows: Sequence[Utterance], partition: str, key: str
 ) -> EmptyCorpusError:
+    present = sorted({made.partition for made in rows})
+    leave = "" if locale == _NO_LOCALE else "leave the locale out, or "
     return EmptyCorpusError(
-        f"{locale} has {'an' if locale == 'no locale' else 'no'} utterance in the partition "
+        f"{locale} has {'an' if locale == _NO_LOCALE else 'no'} utterance in the partition "
         f"'{partition}'",
         where=f"nlu.{key}",
-        given=f"partitions {', '.join(sorted({made.partition for made in rows}))}",
+        given=f"partitions {', '.join(present)}",
         allowed=f"at least one utterance with partition: {partition}",
-        hint="leave the locale out, add utterances of this partition, or name another partition "
-        "with nlu.test_partition",
+        hint=f"{leave}{_WAYS_OUT[key].format(other='dev' if 'dev' in present else present[0])}, "
+        "or add utterances of this partition",
     )

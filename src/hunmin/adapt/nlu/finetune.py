@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hunmin.adapt.nlu.body import MODEL_KIND
+from hunmin.adapt.nlu.fit import forget_run
 from hunmin.adapt.nlu.model import save_nlu_model
 from hunmin.adapt.nlu.prepare import prepare
 from hunmin.adapt.nlu.results import count_parameters, fit_and_test, set_up
@@ -35,7 +36,8 @@ def finetune(
         body: Folder of a pretrained model with its tokenizer.
         output: Folder of the model.
         folder: Where metrics and the checkpoint lie while it trains, from which the same call goes
-            on; `OUTPUT-run` beside the output by default.
+            on; `OUTPUT-run` beside the output by default, which is removed after success, as the
+            model's folder has the metrics.
         device: Where to train; the first GPU, else the CPU, by default.
         recipe: What the manifest says decided the content; the section by default.
 
@@ -47,10 +49,13 @@ def finetune(
         InputError: Data, body or teacher cannot be used; see `read_data`, `load_body`.
         TrainingDivergedError: The loss is not a number any more.
     """
-    folder = folder or output.with_name(f"{output.name}-run")
+    place = folder or output.with_name(f"{output.name}-run")
     recipe = spec.identity() if recipe is None else recipe
     learn = finetune_text if spec.style == "text" else finetune_heads
-    return learn(spec, body, output, folder=folder, device=device, recipe=recipe)
+    artifact = learn(spec, body, output, folder=place, device=device, recipe=recipe)
+    if folder is None:
+        forget_run(place)
+    return artifact
 
 
 def finetune_heads(

@@ -289,6 +289,15 @@ def _forget_metrics(folder: Path) -> None:
         (folder / METRICS_FILE).unlink()
 
 
+def forget_run(folder: Path) -> None:
+    """Remove what a finished run left in its folder, and the folder if nothing else is in it."""
+    shutil.rmtree(folder / _CHECKPOINT, ignore_errors=True)
+    _forget_metrics(folder)
+    # Whatever else lies in it stays.
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
 def make_optimizer(network: nn.Module, spec: NluSpec) -> torch.optim.AdamW:
     """Make the optimizer: matrices decay, vectors do not.
 

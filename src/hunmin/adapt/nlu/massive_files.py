@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from hunmin.core.errors import EmptyCorpusError, InputError, MissingInputError, 
 
 TEXT_FIELDS = ("id", "locale", "partition", "scenario", "intent", "utt", "annot_utt")
 REQUIRED_FIELDS = tuple(name for name in TEXT_FIELDS if name != "scenario")
+_SUBTAG = re.compile("[-_]")
+_SHORT_CODE = 2
+_MOST_NAMES = 5
 
 
 def read_folder(
@@ -82,12 +86,28 @@ def check_locale(locale: str, present: Collection[str], *folders: Path) -> None:
     """
     if locale not in present:
         raise MissingInputError(
-            f"no data for the locale '{locale}'.{suggest(locale, present)}",
+            f"no data for the locale '{locale}'.{_suggest_locale(locale, present)}",
             where=", ".join(map(str, folders)),
             given=locale,
             allowed=", ".join(sorted(present)),
             hint="name a locale that has a file, or add its file",
         )
+
+
+def _suggest_locale(locale: str, present: Collection[str]) -> str:
+    """Suggest by name, else by language or country (kr for ko-KR), else codes one letter away."""
+    near = suggest(locale, present)
+    if near:
+        return near
+    parts = {part.lower() for part in _SUBTAG.split(locale)}
+    found = [name for name in present if parts & {part.lower() for part in _SUBTAG.split(name)}]
+    if not found and len(locale) == _SHORT_CODE:
+        found = [
+            name for name in present if len(name) == _SHORT_CODE and name[0] == locale[0].lower()
+        ]
+    if not 0 < len(found) <= _MOST_NAMES:
+        return ""
+    return f" Did you mean {' or '.join(repr(name) for name in sorted(found))}?"
 
 
 def read_file(path: Path, *, partitions: Collection[str] | None = None) -> list[Utterance]:

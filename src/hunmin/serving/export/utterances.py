@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hunmin.adapt.nlu.massive_files import read_folder
+from hunmin.adapt.nlu.massive_files import check_locale, read_folder
 from hunmin.adapt.nlu.utterances import Utterance
-from hunmin.core.errors import EmptyCorpusError, InputError, MissingInputError, suggest
+from hunmin.core.errors import EmptyCorpusError, InputError, suggest
 from hunmin.serving.export.spec import ExportSpec
 
 
@@ -37,7 +37,8 @@ def read_utterances(spec: ExportSpec, folders: Sequence[Path]) -> list[Utterance
             hint="name those that the model was trained with",
         )
     found = _by_locale(folders)
-    _check_locales(spec, found, folders)
+    for locale in spec.locales:
+        check_locale(locale, found, *folders)
     chosen = [
         one
         for locale in spec.locales or sorted(found)
@@ -61,20 +62,6 @@ def _by_locale(folders: Sequence[Path]) -> dict[str, list[Utterance]]:
         for locale, rows in read_folder(folder).items():
             found.setdefault(locale, []).extend(rows)
     return found
-
-
-def _check_locales(
-    spec: ExportSpec, found: dict[str, list[Utterance]], folders: Sequence[Path]
-) -> None:
-    for locale in spec.locales:
-        if locale not in found:
-            raise MissingInputError(
-                f"no data for the locale '{locale}'.{suggest(locale, found)}",
-                where=", ".join(map(str, folders)),
-                given=locale,
-                allowed=", ".join(sorted(found)),
-                hint="name a locale that has a file, or add its file",
-            )
 
 
 def evenly(utterances: Sequence[Utterance], number: int) -> list[Utterance]:

@@ -202,6 +202,10 @@ def test_locales_without_data_are_refused(
         run(tmp_path)
     with pytest.raises(EmptyCorpusError, match="ko has no utterance in the partition 'gold'"):
         run(test_locales=("ko",), test_partition="gold")
+    with pytest.raises(EmptyCorpusError, match="no locale has an utterance") as caught:
+        run(test_partition="gold")
+    assert "test_partition=dev (nlu.test_partition)" in str(caught.value)
+    assert "--train" not in str(caught.value)
     with pytest.raises(EmptyCorpusError, match="no locale has an utterance"):
         run(test_partition="gold")
 
@@ -263,8 +267,15 @@ def test_a_language_without_dev_partition_has_no_say_in_the_epoch(
     (folder / "ko.jsonl").write_text("\n".join(kept), encoding="utf-8")
     found = read_data(settings(folder, train_locales=("en", "ko")))
     assert (found.train_locales, found.selection_locales) == (("en", "ko"), ("en",))
-    with pytest.raises(EmptyCorpusError, match="ko has no utterance in the partition 'dev'"):
+    with pytest.raises(
+        EmptyCorpusError, match="ko has no utterance in the partition 'dev'"
+    ) as caught:
         read_data(settings(folder, train_locales=("ko",)))
+    assert "--select (nlu.selection_locales)" in str(caught.value)
+    (folder / "ko.jsonl").write_text(kept[-1], encoding="utf-8")
+    with pytest.raises(EmptyCorpusError, match=r"partition 'train'") as caught:
+        read_data(settings(folder, train_locales=("ko",)))
+    assert "--train (nlu.train_locales)" in str(caught.value)
 
 
 def test_an_epoch_has_each_example_once_in_batches_of_like_length() -> None:

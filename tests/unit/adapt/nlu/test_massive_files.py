@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hunmin.adapt.nlu.massive_files import read_file, read_folder, write_folder
+from hunmin.adapt.nlu.massive_files import check_locale, read_file, read_folder, write_folder
 from hunmin.adapt.nlu.utterances import make_utterance
 from hunmin.core.errors import EmptyCorpusError, InputError, MissingInputError
 
@@ -124,3 +124,23 @@ def test_new_utterances_are_written_in_the_form_of_massive(tmp_path: Path) -> No
     (path,) = write_folder(tmp_path, [made])
     assert json.loads(path.read_text())["annot_utt"] == "play \\[live\\]"
     assert read_file(path) == [made]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "present", "named"),
+    [
+        ("kr", ["de", "en", "ko"], "'ko'"),
+        ("kr", ["ko-KR", "de-DE"], "'ko-KR'"),
+        ("zh", ["zh-CN", "zh-TW", "ko-KR"], "'zh-CN' or 'zh-TW'"),
+        ("en-US", ["ko", "en"], "'en'"),
+    ],
+)
+def test_a_locale_is_suggested_by_language_country_or_one_letter(
+    wanted: str, present: list[str], named: str
+) -> None:
+    with pytest.raises(MissingInputError) as caught:
+        check_locale(wanted, present)
+    assert f"'{wanted}'. Did you mean {named}?" in str(caught.value)
+    with pytest.raises(MissingInputError) as caught:
+        check_locale("xx", present)
+    assert "Did you mean" not in str(caught.value)

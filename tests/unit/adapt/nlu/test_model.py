@@ -115,7 +115,7 @@ def test_dropout_is_that_of_the_preset(body_folder: Path) -> None:
     assert body.encoder.layer[0].attention.self.dropout.p == 0.35
     assert body.embeddings.dropout.p == 0.45
     without = Qwen3Model(Qwen3Config(vocab_size=8, hidden_size=8, num_hidden_layers=1))
-    with pytest.raises(ArtifactMismatchError, match="no dropout of this kind"):
+    with pytest.raises(ArtifactMismatchError, match="add hidden_dropout=null to the command"):
         with_dropout(without, 0.1, None)
 
 

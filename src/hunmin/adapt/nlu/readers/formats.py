@@ -74,9 +74,20 @@ def read_data_set(
             made.append(draft())
         except InputError as error:
             if skipped is None:
-                raise
+                raise _skippable(error) from error
             skipped.append(error)
     return made
+
+
+def _skippable(error: InputError) -> InputError:
+    """Say of a malformed record, besides what is wrong, that it can be left out."""
+    return type(error)(
+        error.problem,
+        where=error.where,
+        given=error.given,
+        allowed=error.allowed,
+        hint=f"{error.hint}; or leave all such records out with --skip-malformed",
+    )
 
 
 def _files(folder: Path, kind: DataFormat) -> list[DataFile]:
