@@ -76,7 +76,9 @@ def test_the_report_says_on_which_labels_the_model_was_chosen(
     text = (trained.path / "report.md").read_text()
     assert "dev partition of en: no label of another locale had a say" in text
     spec = settings(data_folder, selection_locales=("en", "ko"), epochs=1)
-    other = finetune(spec, body_folder, tmp_path / "nlu")
+    other = finetune(spec, body_folder, tmp_path / "nlu", folder=tmp_path / "named")
+    assert [path.name for path in (tmp_path / "named").iterdir()] == ["metrics.jsonl"]
+    assert not (trained.path.parent / "nlu-run").exists(), "nobody named it"
     assert "their scores are not zero-shot" in (other.path / "report.md").read_text()
     assert report_of(other).zero_shot is None
 
