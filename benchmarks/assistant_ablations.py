@@ -1,7 +1,8 @@
 """The ablations of the Alexa Teacher Model on open data: which step of the chain is worth what.
 
 Every arm is `recipes/assistant.yaml` with other values: a model that is pretrained or taught, and
-then fine-tuned twice, on English commands alone and on those of all languages. Arms of one seed
+then fine-tuned twice, on English commands alone and on those of all languages (objectives on the
+latter). Arms of one seed
 share their teachers; seeds decide weights, masks, order and dropout. `--show` prints the commands
 of a seed. Finished models are kept; give the same command again to go on.
 
@@ -51,11 +52,13 @@ class Arm:
         stage: The stage that makes it.
         parent: Stage and arm of the model it starts from or learns from; none for the first stage.
         settings: What differs from the recipe.
+        labels: Which labels its model is fine-tuned on, of `FINETUNING`.
     """
 
     stage: str = "train"
     parent: tuple[str, str] | None = None
     settings: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ("english", "all")
 
     @property
     def folder(self) -> str:
@@ -64,7 +67,8 @@ class Arm:
 
 
 def _objective(model: str, objectives: str) -> Arm:
-    return Arm(settings=(*ALONE, f"model={model}", f"data.objectives={objectives}"))
+    settings = (*ALONE, f"model={model}", f"data.objectives={objectives}")
+    return Arm(settings=settings, labels=("all",))
 
 
 ARMS = {
@@ -161,7 +165,7 @@ class Run:
         """Yield what each command makes, and the command."""
         for name in ARMS:
             yield self.model(name), self.pretraining(name)
-            for labels in FINETUNING:
+            for labels in ARMS[name].labels:
                 yield self.nlu(name, labels), self.finetuning(name, labels)
 
 

@@ -64,7 +64,7 @@ def draw_changes(changes: list[dict[str, Any]], path: Path) -> None:
 
 
 def _draw_row(axes: Any, row: int, each: dict[str, Any], labels: str) -> None:
-    for measure, (color, shift, number) in MEASURES.items():
+    for measure, (color, shift, number) in MEASURES.items() if labels in each else ():
         found = each[labels][measure]
         axes.plot((found["low"], found["high"]), (row + shift,) * 2, color=color, alpha=0.45, lw=2)
         axes.plot(found["value"], row + shift, marker="o", color=color, markersize=5)

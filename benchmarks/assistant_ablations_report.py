@@ -75,9 +75,9 @@ class Errors:
     """
 
     def __init__(self, folder: Path, seeds: list[int], labels: str) -> None:
-        self.arms = list(ARMS)
+        self.arms = [name for name, arm in ARMS.items() if labels in arm.labels]
         self.seeds = seeds
-        counts = _counts(folder, seeds, labels)
+        counts = _counts(folder, seeds, labels, self.arms)
         random = np.random.default_rng(0)
         drawn = random.integers(len(seeds), size=(NUM_RESAMPLES, len(seeds)))
         self._drawn = np.vstack([np.arange(len(seeds)), drawn])
@@ -118,16 +118,13 @@ def _errors(sums: Floats) -> Floats:
     return 1 - np.stack(right, axis=-1)
 
 
-def _counts(folder: Path, seeds: list[int], labels: str) -> dict[str, Floats]:
+def _counts(folder: Path, seeds: list[int], labels: str, arms: list[str]) -> dict[str, Floats]:
     """Return counts by locale, shape (utterances, arms, seeds, 6)."""
-    references = read_folder(folder / "corpus" / "massive", partitions=("test",))
-    by_locale: dict[str, list[Any]] = {}
-    for made in references:
-        by_locale.setdefault(made.locale, []).append(made)
+    by_locale = read_folder(folder / "corpus" / "massive", partitions=("test",))
     if labels == "english":
         del by_locale[ENGLISH]
     return {
-        locale: np.stack([_of_arm(folder, seeds, name, labels, made) for name in ARMS], axis=1)
+        locale: np.stack([_of_arm(folder, seeds, name, labels, made) for name in arms], axis=1)
         for locale, made in by_locale.items()
     }
 
@@ -143,7 +140,15 @@ def _of_arm(folder: Path, seeds: list[int], name: str, labels: str, made: list[A
 def error_rows(errors: dict[str, Errors]) -> list[list[str]]:
     """Return the table of errors: an arm a row."""
     return [
-        [arm, *(_share(each) for of in errors.values() for each in of.error(arm))] for arm in ARMS
+        [
+            arm,
+            *(
+                cell
+                for of in errors.values()
+                for cell in (map(_share, of.error(arm)) if arm in of.arms else [""] * len(SCORES))
+            ),
+        ]
+        for arm in ARMS
     ]
 
 
@@ -151,13 +156,16 @@ def change_rows(errors: dict[str, Errors]) -> list[list[str]]:
     """Return the table of relative changes: a comparison a row."""
     rows = []
     for each in COMPARISONS:
-        changes = [of.change(each.arm, each.with_arm) for of in errors.values()]
-        published = (
-            ""
-            if each.published is None
-            else " / ".join(f"{value:+.2f}" for value in each.published)
-        )
-        cells = [_percent(change) for found in changes for change in found[:2]]
+        cells = [
+            cell
+            for of in errors.values()
+            for cell in (
+                map(_percent, of.change(each.arm, each.with_arm)[:2])
+                if each.arm in of.arms
+                else [""] * 2
+            )
+        ]
+        published = "" if each.published is None else "{:+.2f} / {:+.2f}".format(*each.published)
         rows.append([each.question, f"{each.arm} / {each.with_arm}", *cells, published])
     return rows
 
@@ -183,7 +191,9 @@ def details_of(folder: Path, seeds: list[int], errors: dict[str, Errors]) -> dic
                     "parameters"
                 ],
                 "errors_by_seed": {
-                    labels: of.by_seed(arm).tolist() for labels, of in errors.items()
+                    labels: of.by_seed(arm).tolist()
+                    for labels, of in errors.items()
+                    if arm in of.arms
                 },
             }
             for arm in ARMS
@@ -203,6 +213,7 @@ def details_of(folder: Path, seeds: list[int], errors: dict[str, Errors]) -> dic
                         )
                     )
                     for labels, of in errors.items()
+                    if each.arm in of.arms
                 },
             }
             for each in COMPARISONS
