@@ -31,12 +31,12 @@ def test_single_card_benchmarks_with_tiny_models(repository: Path, tmp_path: Pat
     result = run(script, "--tiny", "--results", str(tmp_path))
     assert result.returncode == 0, result.stderr
     tables = sorted(tmp_path.glob("*.md"))
-    assert [table.name[:6] for table in tables] == ["tiny-0", "tiny-1", "tiny-2", "tiny-3"]
+    assert [table.name[:6] for table in tables] == ["tiny-0", "tiny-3"]
     throughput = tables[0].read_text(encoding="utf-8")
     assert all(word in throughput for word in SHARED)
     record = json.loads(tables[0].with_suffix(".json").read_text(encoding="utf-8"))
     assert all(rate > 0 for rates in record["tokens_per_second"].values() for rate in rates)
-    assert "GPT-2 recipe" in tables[3].read_text(encoding="utf-8")
+    assert "GPT-2 recipe" in tables[1].read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
