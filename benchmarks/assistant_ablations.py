@@ -30,7 +30,6 @@ FOLDER = Path("runs/assistant-ablations")
 IN_DOMAIN = "{home-assistant: 0.6, words: 0.1}"
 BATCH = 2048
 SHARED = (
-    "model.size=3M",
     "train.duration=600 steps",
     *(
         f"{section}train.{key}={BATCH}"

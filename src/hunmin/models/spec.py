@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from hunmin.core.errors import suggest
 from hunmin.core.spec import Spec
 from hunmin.models.presets import (
+    ALL_PRESETS,
     DIAL_PRESET,
     DIALS,
     POST_NORM_ENCODER,
@@ -88,6 +89,18 @@ class ModelSpec(Spec):
                 "as well"
             )
         return self
+
+    @property
+    def num_layers(self) -> int | None:
+        """Blocks of an encoder or a decoder; None for encoder-decoders of any size."""
+        if self.layers is not None:
+            return self.layers
+        if self.preset in ALL_PRESETS:
+            return ALL_PRESETS[self.preset].layers
+        if self.preset == SEQUENCE_DIAL:
+            return None
+        shares_keys = self.preset == DIAL_PRESET
+        return shape_of_size(self.size or DEFAULT_SIZE, shares_keys=shares_keys).layers
 
     def _refuse_what_the_preset_has_not(self) -> None:
         for name, presets in _OWNERS.items():

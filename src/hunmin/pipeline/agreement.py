@@ -20,21 +20,24 @@ from hunmin.tokenizer.reserved import PURPOSES
 from hunmin.tokenizer.spec import TokenizerSpec
 
 if TYPE_CHECKING:
+    from hunmin.adapt.distill.spec import DistillSpec
     from hunmin.pipeline.recipe import Recipe
 
 _STUDENTS = ("intermediate", "student")
 
 
 def check_agreement(recipe: Recipe) -> None:
-    """Check that each model can learn its objectives, and that the tokenizer has their tokens.
+    """Check that models can learn their objectives and from each other.
 
     Args:
         recipe: A recipe whose sections are right one by one.
 
     Raises:
         InputError: A model of this kind cannot learn one of its objectives.
-        RecipeError: The tokenizer reserves no token for one of them.
+        RecipeError: The tokenizer reserves no token for one of them, or a student has more layers
+            than the teacher it starts from.
     """
+    _check_depths(recipe)
     if recipe.data is None:
         return
     for model, changes, where in _learners(recipe):
@@ -43,6 +46,32 @@ def check_agreement(recipe: Recipe) -> None:
         if recipe.tokenizer is not None:
             for number, purpose in needed_tokens(specs):
                 _check_reserved(recipe.tokenizer, purpose, specs[number].kind, kind)
+
+
+def _check_depths(recipe: Recipe) -> None:
+    """A student that starts from its teacher's layers has at most as many; known before minutes."""
+    teacher = _teacher_of_first_student(recipe)
+    for name in _STUDENTS:
+        student: DistillSpec | None = getattr(recipe, name)
+        if student is None:
+            continue
+        own, others = student.model.num_layers, None if teacher is None else teacher.num_layers
+        starts_there = student.teacher is None and student.initialization == "layers"
+        if starts_there and own is not None and others is not None and own > others:
+            raise RecipeError(
+                "the student has more layers than the teacher it starts from",
+                where=f"{name}.model",
+                given=f"{own} layers, teacher {others}",
+                allowed=f"up to {others} layers",
+                hint=f"set {name}.model.layers, or {name}.initialization: embeddings",
+            )
+        teacher = student.model
+
+
+def _teacher_of_first_student(recipe: Recipe) -> ModelSpec | None:
+    """The recipe's own model, unless one of another run takes its place."""
+    replaced = (recipe.use.train, recipe.use.stage2, recipe.use.intermediate)
+    return recipe.model if all(path is None for path in replaced) else None
 
 
 def _learners(recipe: Recipe) -> Iterator[tuple[ModelSpec, DataChanges, str]]:

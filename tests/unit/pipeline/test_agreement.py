@@ -80,3 +80,21 @@ def test_a_model_is_given_what_it_can_learn(
     with pytest.raises(InputError, match=message) as error:
         read_recipe(recipe, (*named, change))
     assert error.value.where == where
+
+
+def test_a_student_is_not_deeper_than_the_teacher_it_starts_from(recipe: Path) -> None:
+    # By the dial 2M is 5 layers of 192, and 5M 4 layers of 320.
+    deeper = "student.model.size=2M"
+    with pytest.raises(RecipeError, match="more layers than the teacher") as error:
+        read_recipe(recipe, (deeper,))
+    assert (error.value.where, error.value.given) == ("student.model", "5 layers, teacher 4")
+    between = ("intermediate={model: {preset: hunmin-encoder, layers: 1, width: 64}}",)
+    with pytest.raises(RecipeError, match="2 layers, teacher 1"):
+        read_recipe(recipe, between)
+    for change in (
+        "student.model.layers=4",
+        "student.initialization=embeddings",
+        "student.teacher=elsewhere",
+        "use.train=elsewhere",
+    ):
+        assert read_recipe(recipe, (deeper, change)).spec.student
