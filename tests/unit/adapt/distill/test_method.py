@@ -78,7 +78,7 @@ def config_of(job: TrainJob) -> object:
 
 def test_a_teacher_with_another_tokenizer_is_refused(make_job, tmp_path) -> None:
     folder = save_folder(tiny_gpt2(400), tmp_path / "other")
-    with pytest.raises(VocabularyError, match=r"different tokenizers[\s\S]*hunmin tokenizer import"):
+    with pytest.raises(VocabularyError, match=r"different tokenizers[\s\S]*tokenizer import"):
         config_of(make_job(teacher=folder))
 
 
